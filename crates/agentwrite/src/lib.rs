@@ -1,0 +1,1 @@
+//! The pure core of Longhand: words, plans, prompts, gates, the state machine and the ports.

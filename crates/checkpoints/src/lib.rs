@@ -1,0 +1,1 @@
+//! The checkpoint store: every port of agentwrite::ports on SQLite, and in memory for simulation.

@@ -1,0 +1,1 @@
+//! Shards, manifest and dataset card.

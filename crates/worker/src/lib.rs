@@ -1,0 +1,1 @@
+//! The one loop that every worker runs: deliver, claim, handle, checkpoint, publish, ack.

@@ -1,0 +1,1 @@
+//! An OpenAI-compatible endpoint with faults, limits, latency and a prefix cache.

@@ -1,0 +1,2 @@
+//! The `longhand` command.
+fn main() {}

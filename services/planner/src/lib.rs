@@ -1,0 +1,1 @@
+//! Intake, admission, plan tasks, dispatch and rescue.

@@ -1,0 +1,1 @@
+//! Section tasks: the prompt, the call, the gates.
