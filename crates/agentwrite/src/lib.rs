@@ -4,8 +4,17 @@
 //! answers come in as arguments, decisions go out as data. The adapters (`checkpoints`, `task-queue`, `llm`) implement
 //! the traits of [`ports`]; the services decide with the functions here and act through those traits.
 
+pub mod admission;
 pub mod call;
+pub mod chain;
+pub mod config;
 pub mod failure;
+pub mod gates;
 pub mod ids;
+pub mod length;
+pub mod plan;
 pub mod ports;
 pub mod prompts;
+pub mod retry;
+pub mod sample;
+pub mod task;

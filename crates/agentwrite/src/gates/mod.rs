@@ -1,0 +1,3 @@
+//! stub
+pub mod sample;
+pub mod section;

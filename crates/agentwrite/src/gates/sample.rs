@@ -1,0 +1,4 @@
+//! stub
+use serde::{Deserialize, Serialize};
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct SamplePolicy {}
