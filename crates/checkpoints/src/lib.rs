@@ -1,1 +1,7 @@
-//! The checkpoint store: every port of agentwrite::ports on SQLite, and in memory for simulation.
+//! The checkpoint store: every port of `agentwrite::ports` on SQLite, and in memory for simulation.
+//!
+//! SQL stands in `schemas/sqlite/`, one statement a file, named after the intent it serves; migrations in
+//! `schemas/migrations/`. To add an intent: its trait method, its SQL files, its behaviour in the conformance suite
+//! (`tests/conformance/`), its adapter code in a file of its own.
+
+pub mod sqlite;

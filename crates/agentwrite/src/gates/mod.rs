@@ -1,3 +1,0 @@
-//! stub
-pub mod sample;
-pub mod section;

@@ -1,4 +1,0 @@
-//! stub
-use serde::{Deserialize, Serialize};
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct SectionPolicy {}
