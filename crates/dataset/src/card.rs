@@ -97,7 +97,7 @@ fn how_to_load() -> String {
          TRL takes it unchanged:\n\n\
          ```python\n\
          from trl import SFTTrainer\n\n\
-         SFTTrainer(model=\"...\", train_dataset=dataset.select_columns([\"messages\"])).train()\n\
+         SFTTrainer(model=\"...\", train_dataset=dataset).train()\n\
          ```\n\n\
          The `.jsonl` files hold the same rows as the `.parquet` files beside them. `meta` is a JSON object in a string: \
          what the input rows carried besides the instruction.\n"
