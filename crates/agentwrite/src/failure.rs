@@ -108,7 +108,7 @@ codes! {
     /// The plan's total is far from the required length.
     PlanTotal = "plan_total", Faulty, "state the length in the instruction, or use a larger --plan-model";
     /// The endpoint dropped the front of the prompt without saying so.
-    PromptTruncated = "prompt_truncated", Fatal, "raise the server's context length; some servers cut the prompt silently";
+    PromptTruncated = "prompt_truncated", Faulty, "raise the server's context length; some servers cut the prompt silently";
     /// The sample does not fit the model's context.
     ContextTooSmall = "context_too_small", Permanent, "use a model with a longer context, or ask for a shorter text";
     /// HTTP 400, 404, 422: the request itself is wrong.

@@ -46,7 +46,9 @@ impl Manuscript {
         let plan = context.plan.clone();
         let mut manuscript = Self {
             plan_text: plan.as_ref().map_or(String::new(), Plan::render),
-            lines: plan.as_ref().map_or(Vec::new(), |plan| (0..plan.steps.len()).map(|index| plan.line(index)).collect()),
+            lines: plan
+                .as_ref()
+                .map_or(Vec::new(), |plan| (0..plan.steps.len()).map(|index| plan.line(index)).collect()),
             // Held once: a writer with a thousand samples in work has no room for two copies.
             texts: context.sections.iter_mut().map(|section| std::mem::take(&mut section.text)).collect(),
             index: NgramIndex::new(),

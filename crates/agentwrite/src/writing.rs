@@ -113,10 +113,11 @@ fn truncated(manuscript: &Manuscript, mode: Mode, answer: &ChatAnswer, prompt_by
     }
     let now = PromptSize { bytes: prompt_bytes, tokens: answer.usage.prompt_tokens };
     let in_chain = mode == Mode::Serial && manuscript.last_text_bytes() > 0;
-    let previous = manuscript.context.last_prompt_tokens.filter(|_| in_chain).map(|tokens| PromptSize {
-        bytes: prompt_bytes.saturating_sub(manuscript.last_text_bytes()),
-        tokens,
-    });
+    let previous = manuscript
+        .context
+        .last_prompt_tokens
+        .filter(|_| in_chain)
+        .map(|tokens| PromptSize { bytes: prompt_bytes.saturating_sub(manuscript.last_text_bytes()), tokens });
     suspicion(previous, now)
 }
 

@@ -104,7 +104,8 @@ impl Caller {
     /// Asks once for a claimed task.
     pub async fn ask(&self, task: &ClaimedTask, request: ChatRequest) -> Asked {
         let limits = *self.limits.borrow();
-        let mut end = AttemptEnd { endpoint: self.endpoint.clone(), model: request.model.clone(), ..Default::default() };
+        let mut end =
+            AttemptEnd { endpoint: self.endpoint.clone(), model: request.model.clone(), ..Default::default() };
         let bytes: usize = request.messages.iter().map(|message| message.content.len()).sum();
         let tokens = (bytes / 4) as u64 + u64::from(request.max_tokens) / 3;
         let start = match self.reserve(task, &request, bytes, tokens, &limits).await {

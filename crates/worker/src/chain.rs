@@ -12,7 +12,7 @@ use agentwrite::ports::{
 };
 use agentwrite::sample::Section;
 use agentwrite::task::{
-    AfterFailure, AttemptEnd, ClaimedTask, CountAs, Hint, Kind, KeptAnswer, LeaseTimes, TaskFailure,
+    AfterFailure, AttemptEnd, ClaimedTask, CountAs, Hint, KeptAnswer, Kind, LeaseTimes, TaskFailure,
 };
 use async_trait::async_trait;
 use backoff::{ExponentialBuilder, Retryable};
@@ -152,8 +152,7 @@ impl Shared {
             result: done.result,
             answer: done.answer,
             follow_ups: done.follow_ups,
-            claim_next: go_on
-                .then(|| ClaimNext { attempt: self.dice.attempt_id(), lease: self.leases.lease }),
+            claim_next: go_on.then(|| ClaimNext { attempt: self.dice.attempt_id(), lease: self.leases.lease }),
             now: self.clock.now(),
         };
         self.crash.pass("before_commit");
@@ -226,9 +225,8 @@ impl Shared {
             now: self.clock.now(),
         };
         let attempt = || async { self.tasks.record_failure(record.clone()).await };
-        let patience = ExponentialBuilder::default()
-            .with_min_delay(std::time::Duration::from_millis(50))
-            .with_max_times(6);
+        let patience =
+            ExponentialBuilder::default().with_min_delay(std::time::Duration::from_millis(50)).with_max_times(6);
         if let Err(error) = attempt.retry(patience).await {
             // Rescue frees the task when its lease lapses.
             tracing::warn!(%error, "a failure could not be recorded");

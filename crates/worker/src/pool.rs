@@ -120,9 +120,8 @@ impl Pool {
             let (busy, limits) = (Arc::clone(&self.busy), self.limits.clone());
             busy.fetch_add(1, Ordering::Relaxed);
             chains.spawn(async move {
-                let go_on = || {
-                    !shared.drain.is_cancelled() && busy.load(Ordering::Relaxed) <= limits.borrow().concurrency
-                };
+                let go_on =
+                    || !shared.drain.is_cancelled() && busy.load(Ordering::Relaxed) <= limits.borrow().concurrency;
                 shared.work(delivery, go_on).await;
                 busy.fetch_sub(1, Ordering::Relaxed);
                 drop(slot);

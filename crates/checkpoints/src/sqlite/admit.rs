@@ -114,11 +114,8 @@ pub(super) async fn config_of(
     if let Some(found) = configs.get(&version) {
         return Ok(*found);
     }
-    let text: String = sqlx::query_scalar(sql!("run_config"))
-        .bind(run.as_str())
-        .bind(version)
-        .fetch_one(connection)
-        .await?;
+    let text: String =
+        sqlx::query_scalar(sql!("run_config")).bind(run.as_str()).bind(version).fetch_one(connection).await?;
     let config: RunConfig = json(&text)?;
     let found = (config.text.hash(), config.text.mode);
     configs.insert(version, found);

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use agentwrite::ids::{OwnerId, RunId, Timestamp};
-use agentwrite::ports::{
-    AdmissionView, Admit, DispatchStore, Dispatched, OutboxRow, Rescued, StoreError, TaskMessage,
-};
+use agentwrite::ports::{AdmissionView, Admit, DispatchStore, Dispatched, OutboxRow, Rescued, StoreError, TaskMessage};
 use agentwrite::task::{Kind, TaskKey};
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
@@ -67,12 +65,8 @@ impl DispatchStore for SqliteStore {
     async fn take_outbox(&self, age: Duration, most: u32, now: Timestamp) -> Result<Vec<OutboxRow>, StoreError> {
         let fail = |error: sqlx::Error| StoreError::new("take_outbox", error);
         let before = now.0.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
-        let rows = sqlx::query(sql!("outbox_take"))
-            .bind(before)
-            .bind(most)
-            .fetch_all(&self.readers)
-            .await
-            .map_err(fail)?;
+        let rows =
+            sqlx::query(sql!("outbox_take")).bind(before).bind(most).fetch_all(&self.readers).await.map_err(fail)?;
         rows.iter()
             .map(|row| Ok(OutboxRow { id: row.try_get(0)?, message: TaskMessage { task: task_key(row, 1)? } }))
             .collect::<Result<_, _>>()
@@ -126,19 +120,15 @@ async fn dispatch(
     now: Timestamp,
 ) -> Result<Dispatched, sqlx::Error> {
     let mut dispatched = Dispatched::default();
-    let (state, _): (String, bool) = match sqlx::query_as(sql!("run_modes"))
-        .bind(run.as_str())
-        .fetch_optional(&mut *connection)
-        .await?
-    {
-        Some(mode) => mode,
-        None => return Ok(dispatched),
-    };
+    let (state, _): (String, bool) =
+        match sqlx::query_as(sql!("run_modes")).bind(run.as_str()).fetch_optional(&mut *connection).await? {
+            Some(mode) => mode,
+            None => return Ok(dispatched),
+        };
     if state != "running" {
         return Ok(dispatched);
     }
-    let busy: i64 =
-        sqlx::query_scalar(sql!("dispatch_count")).bind(run.as_str()).fetch_one(&mut *connection).await?;
+    let busy: i64 = sqlx::query_scalar(sql!("dispatch_count")).bind(run.as_str()).fetch_one(&mut *connection).await?;
     let free = i64::from(slots) - busy;
     if free > 0 {
         let rows = sqlx::query(sql!("dispatch_choose"))
@@ -167,11 +157,8 @@ async fn dispatch(
                 .await?;
         }
     }
-    let next: Option<i64> = sqlx::query_scalar(sql!("dispatch_next_due"))
-        .bind(run.as_str())
-        .bind(now.0)
-        .fetch_one(connection)
-        .await?;
+    let next: Option<i64> =
+        sqlx::query_scalar(sql!("dispatch_next_due")).bind(run.as_str()).bind(now.0).fetch_one(connection).await?;
     dispatched.next_due = next.map(Timestamp);
     Ok(dispatched)
 }

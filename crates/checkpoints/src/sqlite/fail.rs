@@ -1,8 +1,8 @@
 //! `record_failure`: the attempt ends in any case; the task moves only if the fence holds.
 
+use agentwrite::failure::FailureClass;
 use agentwrite::ports::RecordFailure;
 use agentwrite::task::{AfterFailure, CountAs, Kind};
-use agentwrite::failure::FailureClass;
 use sqlx::{Row, SqliteConnection};
 
 use super::claim::{hash, to_json};

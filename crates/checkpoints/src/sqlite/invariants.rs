@@ -32,12 +32,8 @@ pub(super) async fn violations(connection: &mut SqliteConnection, run: &RunId) -
     let mut found = Vec::new();
     let (attempts, parallel) = settings(connection, run).await?;
     for (name, sql) in CHECKS {
-        let rows: Vec<(String, String)> = sqlx::query_as(*sql)
-            .bind(run.as_str())
-            .bind(attempts)
-            .bind(parallel)
-            .fetch_all(&mut *connection)
-            .await?;
+        let rows: Vec<(String, String)> =
+            sqlx::query_as(*sql).bind(run.as_str()).bind(attempts).bind(parallel).fetch_all(&mut *connection).await?;
         found.extend(rows.into_iter().map(|(subject, what)| ((*name).to_owned(), subject, what)));
     }
     found.extend(broken_chains(connection, run).await?);

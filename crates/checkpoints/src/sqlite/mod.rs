@@ -11,8 +11,8 @@ mod admit;
 mod claim;
 mod dispatch;
 mod fail;
-mod load;
 mod invariants;
+mod load;
 mod pack;
 mod record;
 mod report;
@@ -99,7 +99,11 @@ fn options(path: &Path) -> SqliteConnectOptions {
 }
 
 async fn reader_pool(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
-    SqlitePoolOptions::new().max_connections(4).min_connections(1).connect_with(options.pragma("cache_size", "-8192")).await
+    SqlitePoolOptions::new()
+        .max_connections(4)
+        .min_connections(1)
+        .connect_with(options.pragma("cache_size", "-8192"))
+        .await
 }
 
 async fn user_version(connection: &mut sqlx::SqliteConnection) -> Result<i64, sqlx::Error> {

@@ -2,9 +2,7 @@
 
 use agentwrite::failure::ErrorCode;
 use agentwrite::ids::{RunId, SampleId, Timestamp};
-use agentwrite::ports::{
-    ClosedShard, PackStore, PackedSample, PublishedShard, Range, ShardFile, StoreError, Verdict,
-};
+use agentwrite::ports::{ClosedShard, PackStore, PackedSample, PublishedShard, Range, ShardFile, StoreError, Verdict};
 use agentwrite::sample::SampleContext;
 use async_trait::async_trait;
 use sqlx::{Row, SqliteConnection};
@@ -116,11 +114,8 @@ impl PackStore for SqliteStore {
 
     async fn published(&self, run: &RunId) -> Result<Vec<PublishedShard>, StoreError> {
         let fail = |error: sqlx::Error| StoreError::new(format!("published {run}"), error);
-        let rows = sqlx::query(sql!("shard_published"))
-            .bind(run.as_str())
-            .fetch_all(&self.readers)
-            .await
-            .map_err(fail)?;
+        let rows =
+            sqlx::query(sql!("shard_published")).bind(run.as_str()).fetch_all(&self.readers).await.map_err(fail)?;
         rows.into_iter()
             .map(|row| {
                 Ok(PublishedShard {
@@ -152,12 +147,8 @@ impl SqliteStore {
     async fn packed(&self, run: &RunId, range: Range, sql: &'static str) -> Result<Vec<PackedSample>, StoreError> {
         let fail = |error: sqlx::Error| StoreError::new(format!("samples of {run} {}", range.file_stem()), error);
         let mut connection = self.readers.acquire().await.map_err(fail)?;
-        let rows = sqlx::query(sql)
-            .bind(run.as_str())
-            .bind(range.number())
-            .fetch_all(&mut *connection)
-            .await
-            .map_err(fail)?;
+        let rows =
+            sqlx::query(sql).bind(run.as_str()).bind(range.number()).fetch_all(&mut *connection).await.map_err(fail)?;
         let mut samples = Vec::with_capacity(rows.len());
         for row in rows {
             samples.extend(packed_one(&mut connection, run, &row).await.map_err(fail)?);
@@ -184,19 +175,13 @@ async fn close(
     now: Timestamp,
 ) -> Result<Option<ClosedShard>, sqlx::Error> {
     let number = range.number();
-    let again: Option<(i64, i64, i64)> = sqlx::query_as(sql!("close_again"))
-        .bind(run.as_str())
-        .bind(number)
-        .fetch_optional(&mut *connection)
-        .await?;
+    let again: Option<(i64, i64, i64)> =
+        sqlx::query_as(sql!("close_again")).bind(run.as_str()).bind(number).fetch_optional(&mut *connection).await?;
     let (fence, first, last) = if let Some(found) = again {
         found
     } else {
-        let open: (Option<i64>, Option<i64>, Option<i64>) = sqlx::query_as(sql!("closable_one"))
-            .bind(run.as_str())
-            .bind(number)
-            .fetch_one(&mut *connection)
-            .await?;
+        let open: (Option<i64>, Option<i64>, Option<i64>) =
+            sqlx::query_as(sql!("closable_one")).bind(run.as_str()).bind(number).fetch_one(&mut *connection).await?;
         let (Some(first), Some(last), Some(0)) = open else { return Ok(None) };
         for (sample, code, reason) in rejects {
             sqlx::query(sql!("close_reject"))
@@ -221,9 +206,7 @@ async fn close(
         (1, first, last)
     };
     let rows = sqlx::query(sql!("shard_members")).bind(run.as_str()).bind(number).fetch_all(connection).await?;
-    let members = rows
-        .iter()
-        .map(|row| Ok(SampleId::new(row.try_get::<String, _>(0)?)))
-        .collect::<Result<_, sqlx::Error>>()?;
+    let members =
+        rows.iter().map(|row| Ok(SampleId::new(row.try_get::<String, _>(0)?))).collect::<Result<_, sqlx::Error>>()?;
     Ok(Some(ClosedShard { range, members, ordinals: (first as u64, last as u64), fence }))
 }

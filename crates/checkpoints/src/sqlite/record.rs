@@ -76,12 +76,7 @@ async fn accept(
 }
 
 fn bind_key<'q>(query: super::rows::Query<'q>, key: &'q TaskKey) -> super::rows::Query<'q> {
-    query
-        .bind(key.run.as_str())
-        .bind(key.kind.as_str())
-        .bind(&key.subject)
-        .bind(key.place)
-        .bind(key.revision)
+    query.bind(key.run.as_str()).bind(key.kind.as_str()).bind(&key.subject).bind(key.place).bind(key.revision)
 }
 
 async fn end_attempts(

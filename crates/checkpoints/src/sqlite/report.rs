@@ -91,7 +91,8 @@ impl ReportStore for SqliteStore {
             .fetch_all(&self.readers)
             .await
             .map_err(|error| StoreError::new(format!("actions {run}"), error))?;
-        let action = |(at, who, action, before, after)| OperatorAction { at: Timestamp(at), who, action, before, after };
+        let action =
+            |(at, who, action, before, after)| OperatorAction { at: Timestamp(at), who, action, before, after };
         Ok(rows.into_iter().map(action).collect())
     }
 
@@ -165,16 +166,10 @@ async fn detail(
     let (Some(row), Some(context)) = (row, load::load_context(connection, run, sample).await?) else {
         return Ok(None);
     };
-    let attempts = sqlx::query(sql!("attempt_list"))
-        .bind(run.as_str())
-        .bind(sample.as_str())
-        .fetch_all(&mut *connection)
-        .await?;
-    let answers: Vec<(String, u32, String, String, String)> = sqlx::query_as(sql!("answer_list"))
-        .bind(run.as_str())
-        .bind(sample.as_str())
-        .fetch_all(connection)
-        .await?;
+    let attempts =
+        sqlx::query(sql!("attempt_list")).bind(run.as_str()).bind(sample.as_str()).fetch_all(&mut *connection).await?;
+    let answers: Vec<(String, u32, String, String, String)> =
+        sqlx::query_as(sql!("answer_list")).bind(run.as_str()).bind(sample.as_str()).fetch_all(connection).await?;
     let answer = |(attempt, place, gate, evidence, raw): (String, u32, String, String, String)| AnswerRow {
         attempt: AttemptId::new(attempt),
         place,

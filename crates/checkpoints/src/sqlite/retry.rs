@@ -56,11 +56,7 @@ pub(super) async fn retry(
     Ok(retried)
 }
 
-async fn choose(
-    connection: &mut SqliteConnection,
-    run: &RunId,
-    plan: &RetryPlan,
-) -> Result<Vec<Chosen>, sqlx::Error> {
+async fn choose(connection: &mut SqliteConnection, run: &RunId, plan: &RetryPlan) -> Result<Vec<Chosen>, sqlx::Error> {
     let mut rows = Vec::new();
     if plan.samples.is_empty() {
         rows = sqlx::query(sql!("retry_choose"))
@@ -120,11 +116,9 @@ impl Keep {
         let standing = if context.plan.is_some() { context.sections.len() } else { 0 };
         match from {
             Some(0) => Self { plan: false, sections: 0, new_revision: true },
-            Some(from) => Self {
-                plan: context.plan.is_some(),
-                sections: standing.min(from as usize - 1),
-                new_revision: true,
-            },
+            Some(from) => {
+                Self { plan: context.plan.is_some(), sections: standing.min(from as usize - 1), new_revision: true }
+            }
             None => Self { plan: context.plan.is_some(), sections: standing, new_revision: plan.model.is_some() },
         }
     }
@@ -147,10 +141,8 @@ async fn range_of(
     let number = match supplement {
         Some(number) => *number,
         None => {
-            let number: u32 = sqlx::query_scalar(sql!("retry_supplement"))
-                .bind(run.as_str())
-                .fetch_one(&mut *connection)
-                .await?;
+            let number: u32 =
+                sqlx::query_scalar(sql!("retry_supplement")).bind(run.as_str()).fetch_one(&mut *connection).await?;
             *supplement = Some(number);
             number
         }
@@ -174,11 +166,7 @@ async fn go_on(
     let places = context.plan.as_ref().filter(|_| keep.plan).map_or(0, |plan| plan.steps.len());
     let event = SampleEvent::Retried { planned: keep.plan, complete: keep.plan && keep.sections == places };
     let state = sample.state.apply(event).map_err(|error| sqlx::Error::Protocol(error.to_string()))?;
-    sqlx::query(sql!("cancel_tasks"))
-        .bind(run.as_str())
-        .bind(sample.sample.as_str())
-        .execute(&mut *connection)
-        .await?;
+    sqlx::query(sql!("cancel_tasks")).bind(run.as_str()).bind(sample.sample.as_str()).execute(&mut *connection).await?;
     let mut head = None;
     if let Some(standing) = context.plan.as_ref().filter(|_| keep.plan) {
         let root = chain::root(sample.key, text_config, model.as_deref(), revision);

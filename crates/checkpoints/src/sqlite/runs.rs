@@ -48,15 +48,16 @@ impl RunStore for SqliteStore {
 
     async fn runs(&self) -> Result<Vec<Run>, StoreError> {
         let fail = |error: sqlx::Error| StoreError::new("runs", error);
-        let rows =
-            sqlx::query(sql!("run_read")).bind(None::<&str>).fetch_all(&self.readers).await.map_err(fail)?;
+        let rows = sqlx::query(sql!("run_read")).bind(None::<&str>).fetch_all(&self.readers).await.map_err(fail)?;
         rows.iter().map(as_run).collect::<Result<_, _>>().map_err(fail)
     }
 
     async fn add_samples(&self, run: &RunId, inputs: &[(Input, u32)], _now: Timestamp) -> Result<Added, StoreError> {
         let (run, inputs) = (run.clone(), inputs.to_vec());
         self.writer
-            .write("add_samples", move |connection| Box::pin(async move { add_samples(connection, &run, &inputs).await }))
+            .write("add_samples", move |connection| {
+                Box::pin(async move { add_samples(connection, &run, &inputs).await })
+            })
             .await
     }
 
@@ -74,11 +75,8 @@ impl RunStore for SqliteStore {
 
     async fn sample_keys(&self, run: &RunId) -> Result<Vec<Hash>, StoreError> {
         let fail = |error: sqlx::Error| StoreError::new(format!("sample_keys {run}"), error);
-        let keys: Vec<String> = sqlx::query_scalar(sql!("sample_keys"))
-            .bind(run.as_str())
-            .fetch_all(&self.readers)
-            .await
-            .map_err(fail)?;
+        let keys: Vec<String> =
+            sqlx::query_scalar(sql!("sample_keys")).bind(run.as_str()).fetch_all(&self.readers).await.map_err(fail)?;
         keys.iter().map(|key| hash(key)).collect::<Result<_, _>>().map_err(fail)
     }
 
@@ -91,14 +89,18 @@ impl RunStore for SqliteStore {
     ) -> Result<Option<Run>, StoreError> {
         let (run, who, wish) = (run.clone(), who.to_owned(), control.clone());
         self.writer
-            .write("control", move |connection| Box::pin(async move { control_run(connection, &run, &who, &wish, now).await }))
+            .write("control", move |connection| {
+                Box::pin(async move { control_run(connection, &run, &who, &wish, now).await })
+            })
             .await
     }
 
     async fn retry(&self, run: &RunId, who: &str, plan: &RetryPlan, now: Timestamp) -> Result<Retried, StoreError> {
         let (run, who, plan) = (run.clone(), who.to_owned(), plan.clone());
         self.writer
-            .write("retry", move |connection| Box::pin(async move { retry::retry(connection, &run, &who, &plan, now).await }))
+            .write("retry", move |connection| {
+                Box::pin(async move { retry::retry(connection, &run, &who, &plan, now).await })
+            })
             .await
     }
 
@@ -229,11 +231,7 @@ async fn control_run(
         Control::Configure(config) => {
             let version = before.config_version + 1;
             insert_config(connection, run, version, config).await?;
-            sqlx::query(sql!("run_set_config"))
-                .bind(run.as_str())
-                .bind(version)
-                .execute(&mut *connection)
-                .await?;
+            sqlx::query(sql!("run_set_config")).bind(run.as_str()).bind(version).execute(&mut *connection).await?;
             "configure"
         }
     };
@@ -254,12 +252,7 @@ async fn set_state(
     state: &str,
     reason: Option<&String>,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(sql!("run_set_state"))
-        .bind(run.as_str())
-        .bind(state)
-        .bind(reason)
-        .execute(connection)
-        .await?;
+    sqlx::query(sql!("run_set_state")).bind(run.as_str()).bind(state).bind(reason).execute(connection).await?;
     Ok(())
 }
 

@@ -97,10 +97,14 @@ macro_rules! conformance {
     };
 }
 
-conformance!(in_process, super::InProcessQueue::new(), [
-    delivers_in_order_and_by_kind,
-    an_unacked_message_comes_back,
-    prefetch_bounds_what_is_held,
-    a_late_message_wakes_a_waiting_consumer,
-    competing_consumers_share_without_loss_or_double,
-]);
+conformance!(
+    in_process,
+    super::InProcessQueue::new(),
+    [
+        delivers_in_order_and_by_kind,
+        an_unacked_message_comes_back,
+        prefetch_bounds_what_is_held,
+        a_late_message_wakes_a_waiting_consumer,
+        competing_consumers_share_without_loss_or_double,
+    ]
+);

@@ -1,0 +1,96 @@
+//! The plan task.
+
+use std::sync::Arc;
+
+use agentwrite::config::RunConfig;
+use agentwrite::failure::ErrorCode;
+use agentwrite::manuscript::Manuscript;
+use agentwrite::planning::{self, Planned};
+use agentwrite::ports::{Clock, Dice, FollowUp, TaskResult, TaskStore};
+use agentwrite::prompts::Prompts;
+use agentwrite::retry::RetryPolicy;
+use agentwrite::sample::SampleContext;
+use agentwrite::task::{AttemptEnd, ClaimedTask, Hint, Kind, KeptAnswer};
+use async_trait::async_trait;
+use worker::{Asked, Caller, Done, Failures, Handler, Outcome};
+
+/// Makes plans.
+pub struct PlanHandler {
+    /// The run's configuration.
+    pub config: Arc<RunConfig>,
+    /// Its prompts.
+    pub prompts: Arc<Prompts>,
+    /// The store.
+    pub tasks: Arc<dyn TaskStore>,
+    /// The endpoint of the role `plan`.
+    pub caller: Caller,
+    /// What becomes of failures.
+    pub retry: RetryPolicy,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Jitter.
+    pub dice: Arc<dyn Dice>,
+}
+
+#[async_trait]
+impl Handler for PlanHandler {
+    fn kind(&self) -> Kind {
+        Kind::PLAN
+    }
+
+    async fn handle(&self, task: &ClaimedTask, _memory: &mut Option<Manuscript>) -> Outcome {
+        let failures = Failures { retry: &self.retry, clock: &*self.clock, dice: &*self.dice, task };
+        let context = match self.tasks.load_sample(&task.key).await {
+            Ok(Some(context)) => context,
+            Ok(None) => return failures.internal("the task's sample is not in the store"),
+            Err(error) => return failures.store(&error),
+        };
+        let request = planning::request(&self.config.text, &self.prompts, &context, task);
+        let bytes = request.messages.iter().map(|message| message.content.len()).sum();
+        match self.caller.ask(task, request).await {
+            Asked::Answer(answer, end) => self.judge(&failures, &context, task, &answer, end, bytes),
+            other => failures.of_call(other),
+        }
+    }
+}
+
+impl PlanHandler {
+    fn judge(
+        &self,
+        failures: &Failures<'_>,
+        context: &SampleContext,
+        task: &ClaimedTask,
+        answer: &agentwrite::call::ChatAnswer,
+        end: AttemptEnd,
+        bytes: usize,
+    ) -> Outcome {
+        match planning::judge(&self.config.text, context, task, answer, bytes) {
+            Planned::Plan(plan, chain) => {
+                let places = plan.steps.len() as u32;
+                Outcome::Done(Box::new(Done {
+                    result: TaskResult::Plan { plan, chain },
+                    origin: None,
+                    end,
+                    answer: None,
+                    follow_ups: vec![FollowUp::SamplePlanned { places }],
+                }))
+            }
+            Planned::Fault { code, message, fault, hopeless } => {
+                let kept = KeptAnswer {
+                    raw: answer.text.clone(),
+                    gate: code.as_str().to_owned(),
+                    evidence: message.clone(),
+                    candidate: false,
+                    reask: task.hint.fault.clone(),
+                };
+                let hint = Hint {
+                    asked_again: task.hint.asked_again || fault.is_some(),
+                    doublings: task.hint.doublings + u32::from(code == ErrorCode::Cut),
+                    fault,
+                    ..task.hint.clone()
+                };
+                failures.of_answer(code, message, hint, kept, end, hopeless)
+            }
+        }
+    }
+}

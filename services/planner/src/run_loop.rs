@@ -1,0 +1,192 @@
+//! The planner's loop for one run: admit, dispatch, relay, rescue, count, notice the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentwrite::admission;
+use agentwrite::ids::{RunId, Timestamp};
+use agentwrite::ports::{
+    Clock, Control, DispatchStore, OutboxRow, QueueError, ReportStore, RunState, RunStore, StoreError, TaskQueue,
+};
+use agentwrite::task::LeaseTimes;
+use tokio_util::sync::CancellationToken;
+use worker::{Doorbell, LiveLimits};
+
+use crate::yield_guard::YieldGuard;
+
+/// What a planner works with.
+pub struct PlannerParts {
+    /// Admission, dispatch, rescue.
+    pub store: Arc<dyn DispatchStore>,
+    /// The run's state.
+    pub runs: Arc<dyn RunStore>,
+    /// Counters, for the yield guard.
+    pub report: Arc<dyn ReportStore>,
+    /// Where tasks are published.
+    pub queue: Arc<dyn TaskQueue>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Rung by workers.
+    pub bell: Doorbell,
+    /// Rung when a range may be closable.
+    pub packer: Doorbell,
+}
+
+/// How it behaves.
+pub struct PlannerSettings {
+    /// The run.
+    pub run: RunId,
+    /// Ordinals per shard.
+    pub shard_size: u32,
+    /// Slots follow `limits.concurrency`.
+    pub limits: LiveLimits,
+    /// Rescue interval.
+    pub leases: LeaseTimes,
+    /// How long the loop rests between rounds at least: rings in that time are answered together.
+    pub rest: Duration,
+}
+
+/// Decides who starts next.
+pub struct Planner {
+    parts: PlannerParts,
+    settings: PlannerSettings,
+}
+
+/// The planner could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum PlannerError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The queue failed.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+/// A message that nobody took for so many lease times is taken for lost.
+const LOST_AFTER_LEASES: u32 = 2;
+/// The relay takes rows that their own process did not publish within this time.
+const RELAY_AGE: Duration = Duration::from_secs(1);
+const STATISTICS_EVERY: Duration = Duration::from_secs(10);
+const MOST_PATIENCE: Duration = Duration::from_millis(500);
+
+/// What the loop did last and when.
+struct Round {
+    rescued: Timestamp,
+    counted: Timestamp,
+    guard: YieldGuard,
+}
+
+impl Planner {
+    /// A planner.
+    pub fn new(parts: PlannerParts, settings: PlannerSettings) -> Self {
+        Self { parts, settings }
+    }
+
+    /// Runs until the run has ended or is paused, or `stop` is cancelled. Returns the run's state.
+    pub async fn run(&self, stop: &CancellationToken) -> Result<RunState, PlannerError> {
+        let start = self.parts.clock.now();
+        let mut round = Round { rescued: start, counted: Timestamp(0), guard: YieldGuard::default() };
+        loop {
+            let next_due = match self.round(&mut round).await {
+                Ok(next_due) => next_due,
+                Err(error) => {
+                    // A store that refuses for a while (locked, disk full) must not end a week's run.
+                    tracing::warn!(%error, "a round of the planner failed; it goes on");
+                    None
+                }
+            };
+            match self.parts.runs.finish_run(&self.settings.run, self.parts.clock.now()).await {
+                Ok(RunState::Pending | RunState::Running) => {}
+                Ok(state) => return Ok(state),
+                Err(error) => tracing::warn!(%error, "the run's state could not be read; trying again"),
+            }
+            if stop.is_cancelled() {
+                return Ok(RunState::Running);
+            }
+            self.rest(next_due, stop).await;
+        }
+    }
+
+    async fn rest(&self, next_due: Option<Timestamp>, stop: &CancellationToken) {
+        let now = self.parts.clock.now();
+        let patience = next_due.map_or(MOST_PATIENCE, |due| due.since(now).min(MOST_PATIENCE));
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = self.parts.bell.heard_within(patience) => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(self.settings.rest) => {}
+        }
+    }
+
+    async fn round(&self, round: &mut Round) -> Result<Option<Timestamp>, PlannerError> {
+        let now = self.parts.clock.now();
+        let slots = self.settings.limits.borrow().concurrency.max(1);
+        self.admit(slots, now).await?;
+        let dispatched = self.parts.store.dispatch_ready(&self.settings.run, slots, now).await?;
+        self.publish(dispatched.rows).await?;
+        if now.since(round.rescued) >= self.settings.leases.rescue {
+            round.rescued = now;
+            self.rescue(now).await?;
+        }
+        if now.since(round.counted) >= STATISTICS_EVERY {
+            round.counted = now;
+            self.parts.store.record_statistics(&self.settings.run, now).await?;
+            self.guard_yield(&mut round.guard, now).await?;
+        }
+        Ok(dispatched.next_due)
+    }
+
+    async fn admit(&self, slots: u32, now: Timestamp) -> Result<(), PlannerError> {
+        let run = &self.settings.run;
+        let window = admission::window(self.settings.shard_size, slots);
+        let mut view = self.parts.store.admission_view(run, window, slots * 2, now).await?;
+        if admission::is_tail(view.unfinished, slots) {
+            // In the tail everybody is admitted, wherever their ordinal lies.
+            view = self.parts.store.admission_view(run, u64::from(u32::MAX), slots * 2, now).await?;
+        }
+        let plan = admission::decide(&view, slots);
+        self.parts.store.admit(run, &plan.admits, plan.ordered, now).await?;
+        Ok(())
+    }
+
+    async fn publish(&self, rows: Vec<OutboxRow>) -> Result<(), PlannerError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let (ids, messages): (Vec<i64>, Vec<_>) = rows.into_iter().map(|row| (row.id, row.message)).unzip();
+        self.parts.queue.publish(&messages).await?;
+        self.parts.store.delete_outbox(&ids).await?;
+        Ok(())
+    }
+
+    async fn rescue(&self, now: Timestamp) -> Result<(), PlannerError> {
+        let lost_after = self.settings.leases.lease * LOST_AFTER_LEASES;
+        let rescued = self.parts.store.rescue_stalled(lost_after, now).await?;
+        if rescued != agentwrite::ports::Rescued::default() {
+            tracing::info!(leases = rescued.leases, messages = rescued.messages, died = rescued.died, "rescued stalled work");
+        }
+        if rescued.died > 0 {
+            self.parts.packer.ring();
+        }
+        let forgotten = self.parts.store.take_outbox(RELAY_AGE, 200, now).await?;
+        self.publish(forgotten).await
+    }
+
+    async fn guard_yield(&self, guard: &mut YieldGuard, now: Timestamp) -> Result<(), PlannerError> {
+        let totals = self.parts.report.totals(&self.settings.run).await?;
+        let due = guard.is_due(&totals);
+        if !due {
+            return Ok(());
+        }
+        let failures = self.parts.report.failures(&self.settings.run).await?;
+        if let Some(code) = guard.verdict(&totals, &failures) {
+            tracing::warn!(%code, "most samples fail for one cause; the run pauses");
+            let wish = Control::Pause { reason: format!("yield:{code}") };
+            self.parts.runs.control(&self.settings.run, "yield guard", &wish, now).await?;
+        }
+        Ok(())
+    }
+}
