@@ -175,7 +175,12 @@ pub(super) fn suffix_bound(after: &str) -> Option<Bound> {
     let after = ["in length", "long", "in total"].iter().find_map(|filler| after.strip_prefix(filler)).unwrap_or(after);
     let after = after.trim_start_matches([' ', ',', '(']);
     // "500字内容" is not "500字内"
-    if after.starts_with("内容") || after.starts_with("以下是") || after.starts_with("minute") {
+    if after.starts_with("内容")
+        || after.starts_with("以下是")
+        || after.starts_with("minute")
+        || after.starts_with("+/")
+        || after.starts_with("+-")
+    {
         return None;
     }
     AFTER

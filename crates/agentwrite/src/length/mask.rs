@@ -43,14 +43,19 @@ fn hide_fenced(text: &str) -> String {
 fn hide_quoted(text: &str) -> String {
     let straight = text.matches('"').count().is_multiple_of(2);
     let mut out = String::with_capacity(text.len());
-    let (mut rest, mut hidden) = (text, 0);
+    let (mut rest, mut hidden, mut unclosed) = (text, 0, Vec::new());
     while let Some(open) = rest.find(|c| closing(c, straight).is_some()) {
         let Some((mark, close)) = rest[open..].chars().next().and_then(|c| Some((c, closing(c, straight)?))) else {
             break;
         };
         let inner_start = open + mark.len_utf8();
         out.push_str(&rest[..open]);
-        let Some(length) = rest[inner_start..].find(close) else {
+        let found = if unclosed.contains(&close) { None } else { rest[inner_start..].find(close) };
+        let Some(length) = found else {
+            // Not searched for again: a text full of open quotes would take quadratic time.
+            if !unclosed.contains(&close) {
+                unclosed.push(close);
+            }
             out.push(' ');
             rest = &rest[inner_start..];
             continue;
@@ -175,6 +180,8 @@ fn header_end(line: &str) -> Option<usize> {
         "文本",
         "报告",
         "文字",
+        "话",
+        "短文",
     ];
     const POINTERS: &[&str] = &[
         "following",
@@ -196,7 +203,9 @@ fn header_end(line: &str) -> Option<usize> {
         let clause = line[..*at].rsplit(['.', '。', '?', '!', ';']).next().unwrap_or_default().trim();
         let noun = NOUNS.iter().any(|noun| clause.contains(noun));
         let label = NOUNS.contains(&clause.trim_start_matches("the ").trim_start_matches(['#', '*', ' ', '【']));
-        let writes = ["write", "写", "create", "compose", "生成", "创作"].iter().any(|verb| clause.contains(verb));
+        let changes = ["rewrite", "扩写", "缩写", "改写", "续写"].iter().any(|verb| clause.contains(verb));
+        let writes =
+            !changes && ["write", "写", "create", "compose", "生成", "创作"].iter().any(|verb| clause.contains(verb));
         label
             || (noun && !NOT.iter().any(|word| clause.contains(word)))
                 && POINTERS.iter().any(|pointer| clause.contains(pointer))

@@ -142,7 +142,7 @@ fn unit(text: &str, at: usize) -> Option<Unit> {
         let before = rest.len();
         rest = rest.trim_start_matches(' ');
         let name = word(rest);
-        if let Some(tail) = rest.strip_prefix('+') {
+        if let Some(tail) = rest.strip_prefix('+').filter(|tail| !tail.starts_with(['/', '-'])) {
             (rest, bound) = (tail, Some(Bound::AtLeast));
         } else if let Some(tail) = rest.strip_prefix('-') {
             (rest, hyphen) = (tail, true);

@@ -18,7 +18,7 @@ pub fn read_required_length(instruction: &str) -> Reading {
     let (mut wholes, mut totals, mut parts) = (Vec::new(), Vec::new(), Vec::new());
     for quantity in quantities(&text) {
         let length = bounded(&text, &quantity);
-        match role(&text, &quantity) {
+        match role(&text, &quantity, &counts) {
             Role::Whole => wholes.push(length),
             Role::Each { kind, count } => {
                 totals.extend(count.or_else(|| count_of(&counts, kind)).and_then(|count| times(length, count)));

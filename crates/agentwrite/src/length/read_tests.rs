@@ -44,6 +44,8 @@ fn plain_lengths_in_english() {
         ("Word count: 1500\nTopic: tea", 1500),
         ("A story about tea. Target word count 3,000.", 3000),
         ("Give me a 2 000 word essay on bees", 2000),
+        ("Write an essay of 1500 words (+/- 10%)", 1500),
+        ("Write a 500-word essay about a house above the sea", 500),
         ("Words: 2500\nTopic: bees", 2500),
         ("Can you write me a 10k word fanfic about Zelda?", 10_000),
         ("I've written 20,000 words of my novel. Write the next chapter in 3,000 words.", 3000),
@@ -70,6 +72,8 @@ fn plain_lengths_in_chinese() {
         ("字数要求：2000左右", 2000),
         ("讲稿字数1400左右。", 1400),
         ("一篇关于茶的论文（2000字）", 2000),
+        ("写一篇万字长文", 10_000),
+        ("写6000字小说分6章，每章1000字", 6000),
         ("写一篇300词的英语作文", 300),
         ("根据以下大纲写文章，３０００字左右。标题：茶", 3000),
         ("请写一份青春校园剧本，共五幕（10000字中文）", 10_000),
@@ -170,6 +174,7 @@ fn numbers_that_do_not_govern_the_answer() {
         "Summarise the following article:\nThe report has 5,000 words.\nIt took 3000 words to say it.",
         "Reply to this mail:\n> Please send 2000 words by Friday",
         "Write a 10-word slogan",
+        "Write 20 quiz questions, and then a 400 word explanation of each answer",
         "Create a course of 10 modules, each with 3 lessons of 500 words",
         "Create a 30-day plan with 100 words per day",
         "Write an article about 50 words to know in Spanish",
@@ -200,6 +205,9 @@ fn the_length_of_the_source_does_not_hide_that_of_the_answer() {
         ("Turn this 300-word abstract into a 2000-word essay", 2000),
         ("Write a 400-word review of this 5,000-word report", 400),
         ("把这篇3000字的文章缩写成500字", 500),
+        ("把这段话扩写到1000字：今天公司花了5000字写年报", 1000),
+        ("请给这篇5000字的论文写一个300字的摘要", 300),
+        ("Write chapter 1 of my 80,000-word novel. The chapter should be 3,000 words.", 3000),
         ("将以下300字的短文扩写到3000字", 3000),
         ("Here is the article:\nThey wrote 5,000 words.\n\nWrite 300 words on it.", 300),
     ];
@@ -220,6 +228,14 @@ fn contradictions_are_flagged() {
     for (instruction, values) in cases {
         assert_eq!(read_required_length(instruction), Reading::Ambiguous(values.to_vec()), "{instruction}");
     }
+}
+
+/// Reading must stay near linear in the text, whatever it holds.
+#[test]
+fn a_long_instruction_is_read_in_time() {
+    let (quantities, quotes) = ("write 500 words in 12 parts, 每章500字. ".repeat(4000), "“a".repeat(40_000));
+    assert!(matches!(read_required_length(&quantities), Reading::Found(_) | Reading::Ambiguous(_) | Reading::None));
+    assert_eq!(read_required_length(&quotes), Reading::None);
 }
 
 proptest::proptest! {

@@ -6,7 +6,7 @@
 use super::bound::{bound_before, ends_with_phrase};
 use super::mask::{sentence_end, sentence_start};
 use super::number::{numbers, word};
-use super::parts::{english_kind, part_counts};
+use super::parts::{PartCount, english_kind};
 use super::quantity::Quantity;
 use super::role_zh;
 
@@ -23,12 +23,12 @@ pub(super) enum Role {
     Other,
 }
 
-/// The role of `quantity` in `text`, which is [`super::readable`].
-pub(super) fn role(text: &str, quantity: &Quantity) -> Role {
-    if let Some(role) = role_zh::role(text, quantity) {
+/// The role of `quantity` in `text`, which is [`super::readable`]; `counts` are the parts named in it.
+pub(super) fn role(text: &str, quantity: &Quantity, counts: &[PartCount]) -> Role {
+    if let Some(role) = role_zh::role(text, quantity, counts) {
         return role;
     }
-    if let Some(each) = each_behind(text, quantity).or_else(|| each_before(text, quantity)) {
+    if let Some(each) = each_behind(text, quantity).or_else(|| each_before(text, quantity, counts)) {
         return each;
     }
     if is_other(text, quantity) {
@@ -57,11 +57,10 @@ fn each_behind(text: &str, quantity: &Quantity) -> Option<Role> {
         Some("per" | "every") => return behind.next().map(per),
         _ => {}
     }
-    let mut near = words(clause).take(6).skip_while(|word| *word != "for" && *word != "per");
-    if near.next().is_some()
-        && let Some("each" | "every") = near.next()
-    {
-        return near.next().map(per);
+    let near: Vec<&str> = words(clause).take(7).collect();
+    let share = |pair: &[&str]| ["for", "per", "of"].contains(&pair[0]) && ["each", "every"].contains(&pair[1]);
+    if let Some(at) = near.windows(2).position(share) {
+        return Some(per(near.get(at + 2).copied().unwrap_or_default()));
     }
     let before = text[sentence_start(text, quantity.start)..quantity.start].trim_end();
     let noun = words(clause).next().unwrap_or_default();
@@ -85,7 +84,7 @@ fn per(noun: &str) -> Role {
 }
 
 /// "each about 2,000 words", "each chapter should have 2,000 words", "chapters of 2,000 words", "for each, a 200-word".
-fn each_before(text: &str, quantity: &Quantity) -> Option<Role> {
+fn each_before(text: &str, quantity: &Quantity, counts: &[PartCount]) -> Option<Role> {
     const LOOSE: &[&str] = &[
         "is",
         "has",
@@ -127,7 +126,7 @@ fn each_before(text: &str, quantity: &Quantity) -> Option<Role> {
             return Some(Role::Each { kind: Some(kind), count: None });
         }
         if plural && strict {
-            let count = part_counts(text).into_iter().find(|part| part.end == rest.len()).map(|part| part.count);
+            let count = counts.iter().find(|part| part.end == rest.len()).map(|part| part.count);
             return Some(Role::Each { kind: Some(kind), count });
         }
     }

@@ -2,12 +2,12 @@
 
 use super::bound::bound_before;
 use super::mask::sentence_start;
-use super::parts::{chinese_kind, part_counts};
+use super::parts::{PartCount, chinese_kind};
 use super::quantity::{Quantity, names_a_document};
 use super::role::{Role, first_word};
 
 /// The role of a quantity in a Chinese surrounding; `None` where nothing Chinese decides it.
-pub(super) fn role(text: &str, quantity: &Quantity) -> Option<Role> {
+pub(super) fn role(text: &str, quantity: &Quantity, counts: &[PartCount]) -> Option<Role> {
     let start = sentence_start(text, quantity.start);
     let rest = bound_before(text, quantity.start).1;
     let sentence = text.get(start..rest.len()).unwrap_or_default();
@@ -18,7 +18,7 @@ pub(super) fn role(text: &str, quantity: &Quantity) -> Option<Role> {
     if is_rate(sentence) || is_given(sentence, after, quantity) {
         return Some(Role::Other);
     }
-    if let Some(each) = each(text, quantity, sentence, after) {
+    if let Some(each) = each(text, quantity, sentence, after, counts) {
         return Some(each);
     }
     if is_part(sentence, after, quantity) {
@@ -78,7 +78,7 @@ fn is_given(sentence: &str, after: &str, quantity: &Quantity) -> bool {
 }
 
 /// `每章2000字`, `各写1000字`, `2000字每章`, `三篇500字的作文`.
-fn each(text: &str, quantity: &Quantity, sentence: &str, after: &str) -> Option<Role> {
+fn each(text: &str, quantity: &Quantity, sentence: &str, after: &str, counts: &[PartCount]) -> Option<Role> {
     let near = tail(sentence.rsplit([',', '、', ')']).next().unwrap_or_default(), 14);
     if let Some(at) = near.rfind('每') {
         let rest = near[at + '每'.len_utf8()..].trim_start_matches(['一', '个', ' ']);
@@ -94,8 +94,8 @@ fn each(text: &str, quantity: &Quantity, sentence: &str, after: &str) -> Option<
             return Some(Role::Each { kind: Some(kind), count: None });
         }
     }
-    let counted =
-        part_counts(text).into_iter().find(|part| part.end == sentence.len() + sentence_start(text, quantity.start))?;
+    let end = sentence_start(text, quantity.start) + sentence.len();
+    let counted = counts.iter().find(|part| part.end == end)?;
     ["封", "篇", "首", "则", "段", "故事", "份"]
         .contains(&counted.kind)
         .then_some(Role::Each { kind: Some(counted.kind), count: Some(counted.count) })
