@@ -13,12 +13,14 @@ const WINDOW: usize = 2000;
 
 /// `text` without a repeated plan line and without a repeated end of the earlier text at its head; whether anything
 /// was cut. `earlier_tail` is the last 2,000 characters or so before this section, `plan_line` its step's line.
+/// A text that is nothing but echo is returned whole: trimming cannot mend it, and the gates name what it is.
 pub fn trim_echo(text: &str, earlier_tail: &str, plan_line: &str) -> (String, bool) {
     let mut rest = text.trim();
     loop {
         let shorter = skip_plan_line(rest, plan_line).or_else(|| skip_tail(rest, earlier_tail));
         match shorter {
             Some(shorter) => rest = shorter,
+            None if rest.is_empty() => return (text.trim().to_owned(), false),
             None => return (rest.to_owned(), rest.len() < text.trim().len()),
         }
     }
@@ -55,8 +57,8 @@ fn skip_tail<'a>(text: &'a str, tail: &str) -> Option<&'a str> {
     let matched = longest_border(&head, tail);
     let eastern = head[..matched].iter().filter(|(_, c)| u32::from(*c) >= 0x3040).count();
     let least = if eastern * 2 > matched { MIN_EASTERN } else { MIN_LATIN };
-    let (at, last) = *head.get(matched.checked_sub(1)?)?;
-    (matched >= least).then(|| text[at + last.len_utf8()..].trim_start())
+    let (start, end_char) = *head.get(matched.checked_sub(1)?)?;
+    (matched >= least).then(|| text[start + end_char.len_utf8()..].trim_start())
 }
 
 /// Length of the longest prefix of `head` that is a suffix of `tail` (Knuth-Morris-Pratt).

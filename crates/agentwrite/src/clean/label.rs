@@ -13,7 +13,8 @@ pub(super) fn skip(text: &str) -> Option<&str> {
     let (markup, label) = split_markup(line);
     let rest = after_label(label)?;
     if is_plan_line(line) {
-        return Some(text[line.len()..].trim_start());
+        // Alone it stays, so that the gates see a plan and not an empty answer.
+        return Some(text[line.len()..].trim_start()).filter(|rest| !rest.is_empty());
     }
     let rest = rest.trim_start();
     let bare = rest.trim_matches(['*', '_', ' ']).is_empty();

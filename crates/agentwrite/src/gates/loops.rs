@@ -63,8 +63,8 @@ mod tests {
 
     #[test]
     fn a_refrain_is_none() {
-        let verse = |n: usize| (0..30).map(|i| format!("word{} ", i * 31 + n * 1000)).collect::<String>();
-        let refrain = "and the rain came down upon the roofs of the town and nobody sang at all ";
+        let verse = |n: usize| (0..30).map(|i| format!("word{}", i * 31 + n * 1000)).collect::<Vec<_>>().join(" ");
+        let refrain = " and the rain came down upon the roofs of the town and nobody sang at all ";
         let song: String = (0..8).map(|n| verse(n) + refrain).collect();
         assert!(share(&song) < 0.01);
     }

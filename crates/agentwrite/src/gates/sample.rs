@@ -204,10 +204,10 @@ mod tests {
     use super::*;
 
     fn prose(words: usize) -> String {
-        (0..words).map(|i| format!("word{} ", (i * 7919) % 100_003)).collect()
+        (0..words).map(|i| format!("word{}", (i * 7919) % 100_003)).collect::<Vec<_>>().join(" ")
     }
 
-    fn input<'a>(text: &'a str) -> SampleInput<'a> {
+    fn input(text: &str) -> SampleInput<'_> {
         SampleInput {
             instruction: "Write about Rome.",
             text,
@@ -237,10 +237,10 @@ mod tests {
     #[test]
     fn repetition_is_flagged_then_rejected() {
         let (text, other) = (prose(1000), prose(120));
-        let some = format!("{text}{other}");
+        let some = format!("{text} {other}");
         let verdict = check(&input(&some), &SamplePolicy::default(), None);
         assert_eq!((verdict.rejected, verdict.flags[0].kind), (None, Gate::Repetition));
-        assert_eq!(rejected(&input(&format!("{text}{text}"))), Some("repetition"));
+        assert_eq!(rejected(&input(&format!("{text} {text}"))), Some("repetition"));
     }
 
     #[test]

@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     fn text(from: usize, to: usize) -> String {
-        (from..to).map(|i| format!("word{} ", (i * 7919) % 100_003)).collect()
+        (from..to).map(|i| format!("word{}", (i * 7919) % 100_003)).collect::<Vec<_>>().join(" ")
     }
 
     #[test]

@@ -19,7 +19,11 @@ pub fn detect(text: &str) -> Option<Language> {
     for sample in &samples {
         counts.read(sample);
     }
-    counts.language().unwrap_or_else(|| latin_language(&samples, &counts))
+    match counts.main_script() {
+        Script::Latin => latin_language(&samples, &counts),
+        Script::Of(language) => Some(language),
+        Script::Unclear => None,
+    }
 }
 
 /// The whole text if it is small, else its first, middle and last part.
@@ -45,6 +49,16 @@ struct Counts {
     ukrainian: u32,
     /// Scripts that one language stands for here.
     single: [u32; SINGLE.len()],
+}
+
+/// What the counts say.
+enum Script {
+    /// Several languages: ask further.
+    Latin,
+    /// Decided by the script.
+    Of(Language),
+    /// Mixed or too short.
+    Unclear,
 }
 
 /// Scripts that name their language by themselves (Devanagari stands for Hindi).
@@ -94,8 +108,8 @@ impl Counts {
         }
     }
 
-    /// `None`: mostly Latin, ask further. `Some(None)`: unclear. `Some(Some(_))`: decided by script.
-    fn language(&self) -> Option<Option<Language>> {
+    /// The script of at least six tenths of the letters.
+    fn main_script(&self) -> Script {
         // A Han character carries about what three letters do, a kana or Hangul syllable two.
         let eastern = 3 * self.han + 2 * self.kana;
         let mut scripts = vec![
@@ -106,11 +120,15 @@ impl Counts {
         ];
         scripts.extend(SINGLE.iter().zip(self.single).map(|((code, _), count)| (count, *code)));
         let total: u32 = self.latin + scripts.iter().map(|(count, _)| count).sum::<u32>();
-        let (best, code) = scripts.into_iter().max_by_key(|(count, _)| *count)?;
-        if self.latin > best {
-            return if self.latin * 10 >= total * 6 { None } else { Some(None) };
+        let (best, code) = scripts.into_iter().fold((0, ""), |best, next| if next.0 > best.0 { next } else { best });
+        let most = |count: u32| count * 10 >= total * 6;
+        if self.latin > best && most(self.latin) {
+            Script::Latin
+        } else if self.latin <= best && most(best) && best >= MIN_OTHER {
+            Script::Of(Language(code))
+        } else {
+            Script::Unclear
         }
-        Some((best * 10 >= total * 6 && best >= MIN_OTHER).then(|| Language(code)))
     }
 
     fn arabic_language(&self) -> &'static str {

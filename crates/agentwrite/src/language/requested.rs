@@ -114,7 +114,7 @@ pub fn requested_language(instruction: &str) -> Option<Language> {
 /// The last stated one wins: "this letter in French ... answer in English".
 fn stated_in_english(lower: &str) -> Option<&'static str> {
     let words: Vec<&str> = lower.split_whitespace().collect();
-    let stated = words.windows(2).enumerate().filter_map(|(i, pair)| {
+    let mut stated = words.windows(2).enumerate().filter_map(|(i, pair)| {
         let preposition = pair[0].trim_start_matches(|c: char| !c.is_alphanumeric());
         if !matches!(preposition, "in" | "into") {
             return None;
@@ -126,7 +126,7 @@ fn stated_in_english(lower: &str) -> Option<&'static str> {
         let governs = ends_a_phrase || next.is_none_or(|word| word.is_empty() || AFTER_NAME.contains(&word));
         governs.then_some(*code)
     });
-    stated.last()
+    stated.next_back()
 }
 
 fn stated_in_chinese(text: &str) -> Option<&'static str> {
