@@ -1,1 +1,34 @@
 //! The OpenAI-compatible client: streaming, failure classes, preflight.
+//!
+//! [`HttpChat`] is the `ChatModel` port over one endpoint, [`Pool`] over those of a role. A call ends in a complete
+//! answer (one with a finish reason) or in a failure with one of the closed list of codes; the only thing sent twice is
+//! a call whose optional field the endpoint refused. Which server does what is in the tests under `tests/protocol`.
+//!
+//! A call's way: [`EndpointConfig`] -> body (serialised once) -> HTTP -> events -> receiver (text, reasoning, finish,
+//! usage) -> answer. All but the HTTP part is pure.
+
+mod base_url;
+mod body;
+mod chat;
+mod endpoint;
+mod error_body;
+mod estimate;
+mod fields;
+mod headers;
+mod http_client;
+mod patience;
+mod pool;
+mod preflight;
+mod receiver;
+mod secrets;
+mod sse;
+mod think;
+mod wire;
+
+pub use base_url::{BaseUrl, UrlWarning};
+pub use chat::HttpChat;
+pub use endpoint::{AffinityField, EndpointConfig, EndpointError, JsonSchema, Prices, Timeouts};
+pub use http_client::http_client;
+pub use pool::Pool;
+pub use preflight::{Preflight, preflight};
+pub use secrets::check_extra_body;
