@@ -10,7 +10,7 @@ use agentwrite::ports::{Clock, Dice, FollowUp, TaskResult, TaskStore};
 use agentwrite::prompts::Prompts;
 use agentwrite::retry::RetryPolicy;
 use agentwrite::sample::SampleContext;
-use agentwrite::task::{AttemptEnd, ClaimedTask, Hint, Kind, KeptAnswer};
+use agentwrite::task::{AttemptEnd, ClaimedTask, Hint, KeptAnswer, Kind};
 use async_trait::async_trait;
 use worker::{Asked, Caller, Done, Failures, Handler, Outcome};
 

@@ -4,10 +4,8 @@
 //! publishes what is due, frees what stalls and notices the end. It holds no state that the store does not hold.
 
 mod handler;
-mod intake;
 mod run_loop;
 mod yield_guard;
 
 pub use handler::PlanHandler;
-pub use intake::{Intake, IntakeSettings, RowError, estimate_steps, read_instructions, rows_from_json};
 pub use run_loop::{Planner, PlannerParts, PlannerSettings};

@@ -166,7 +166,12 @@ impl Planner {
         let lost_after = self.settings.leases.lease * LOST_AFTER_LEASES;
         let rescued = self.parts.store.rescue_stalled(lost_after, now).await?;
         if rescued != agentwrite::ports::Rescued::default() {
-            tracing::info!(leases = rescued.leases, messages = rescued.messages, died = rescued.died, "rescued stalled work");
+            tracing::info!(
+                leases = rescued.leases,
+                messages = rescued.messages,
+                died = rescued.died,
+                "rescued stalled work"
+            );
         }
         if rescued.died > 0 {
             self.parts.packer.ring();

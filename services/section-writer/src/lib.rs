@@ -47,7 +47,9 @@ impl Handler for SectionHandler {
             *memory = None;
             match self.load(task).await {
                 Ok(Some(manuscript)) => *memory = Some(manuscript),
-                Ok(None) => return failures.internal("the task's sample, plan or earlier sections are not in the store"),
+                Ok(None) => {
+                    return failures.internal("the task's sample, plan or earlier sections are not in the store");
+                }
                 Err(error) => return failures.store(&error),
             }
         }
@@ -85,9 +87,7 @@ impl SectionHandler {
         let plan: usize = manuscript.lines().iter().map(String::len).sum();
         let instruction: usize = manuscript.context.input.messages.iter().map(|message| message.content.len()).sum();
         let need = tokens_for(words, manuscript.language()) + (plan + instruction) as u64 / 3 + 400;
-        (need > limit).then(|| {
-            format!("the sample needs about {need} tokens of context, the endpoint has {limit}")
-        })
+        (need > limit).then(|| format!("the sample needs about {need} tokens of context, the endpoint has {limit}"))
     }
 
     fn judge(
@@ -101,9 +101,7 @@ impl SectionHandler {
     ) -> Outcome {
         match writing::judge(manuscript, &self.config.text, task, answer, bytes, self.retry.attempts) {
             Written::Accept(accepted) => self.accept(manuscript, task, accepted, end),
-            Written::Refuse { code, message, hint, kept } => {
-                failures.of_answer(code, message, hint, kept, end, false)
-            }
+            Written::Refuse { code, message, hint, kept } => failures.of_answer(code, message, hint, kept, end, false),
         }
     }
 
