@@ -80,7 +80,6 @@ fn judge(text: &str, earlier: &str, plan: &[String], instruction: &str, finish: 
         text: &trimmed,
         words: 400,
         target_words: 400,
-        first: false,
         last: false,
         finish,
         plan_lines: plan,

@@ -28,7 +28,15 @@ pub fn trim_echo(text: &str, earlier_tail: &str, plan_line: &str) -> (String, bo
 
 /// Lower-case letters and digits only: what is left of a line when its marks and spaces are gone.
 pub(crate) fn squashed(line: &str) -> String {
-    line.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    let mut out = String::with_capacity(line.len());
+    for c in line.chars() {
+        if c.is_ascii_alphanumeric() {
+            out.push(c.to_ascii_lowercase());
+        } else if !c.is_ascii() && c.is_alphanumeric() {
+            out.extend(c.to_lowercase());
+        }
+    }
+    out
 }
 
 fn skip_plan_line<'a>(text: &'a str, plan_line: &str) -> Option<&'a str> {
@@ -47,13 +55,14 @@ fn skip_plan_line<'a>(text: &'a str, plan_line: &str) -> Option<&'a str> {
 
 /// Cuts the longest head of `text` that is the end of `tail`, white space aside, if it is long enough to be no chance.
 fn skip_tail<'a>(text: &'a str, tail: &str) -> Option<&'a str> {
+    // Nearly every section ends here: its first bytes stand nowhere in the tail.
+    let start = text.lines().next()?;
+    if !tail.contains(&start[..start.floor_char_boundary(16)]) {
+        return None;
+    }
     let head: Vec<(usize, char)> = text.char_indices().filter(|(_, c)| !c.is_whitespace()).take(WINDOW).collect();
     let tail: Vec<char> = tail.chars().filter(|c| !c.is_whitespace()).collect();
     let tail = &tail[tail.len().saturating_sub(WINDOW)..];
-    let first: String = head.iter().take(8).map(|(_, c)| c).collect();
-    if first.is_empty() || !tail.iter().collect::<String>().contains(&first) {
-        return None;
-    }
     let matched = longest_border(&head, tail);
     let eastern = head[..matched].iter().filter(|(_, c)| u32::from(*c) >= 0x3040).count();
     let least = if eastern * 2 > matched { MIN_EASTERN } else { MIN_LATIN };

@@ -158,10 +158,16 @@ pub fn join(sections: &[&str]) -> String {
     kept.join("\n\n")
 }
 
-/// Whether an ASCII-insensitive `prefix` (given in lower case) starts `text`; returns what follows.
+/// What follows `prefix` (given in lower case) in `text`, whatever the case of its letters there.
 pub(crate) fn strip_prefix_folded<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
-    let head = text.get(..prefix.len())?;
-    head.eq_ignore_ascii_case(prefix).then(|| &text[prefix.len()..])
+    let mut rest = text.chars();
+    for wanted in prefix.chars() {
+        let found = rest.next()?;
+        if found != wanted && !found.to_lowercase().eq([wanted]) {
+            return None;
+        }
+    }
+    Some(rest.as_str())
 }
 
 #[cfg(test)]

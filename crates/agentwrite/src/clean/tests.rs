@@ -33,6 +33,7 @@ fn labels_go_and_titles_stay() {
     assert_eq!(text("### Paragraph 12\n\nRome rose."), "Rome rose.");
     assert_eq!(text("段落3：罗马兴起。"), "罗马兴起。");
     assert_eq!(text("第三段：罗马兴起。"), "罗马兴起。");
+    assert_eq!(text("Абзац 3: Рим рос."), "Рим рос.");
     let line = "Paragraph 2 - Main Point: the rise - Word Count: 400 words\n\nRome rose.";
     assert_eq!(text(line), "Rome rose.");
     for good in
@@ -48,6 +49,8 @@ fn lead_ins_go_and_stories_stay() {
     assert_eq!(text("Certainly! Here's the third section of the essay: Rome rose."), "Rome rose.");
     assert_eq!(text("Here is the next section for your article.\n\n---\n\nRome rose."), "Rome rose.");
     assert_eq!(text("好的，以下是第三段的内容：\n\n罗马兴起。"), "罗马兴起。");
+    assert_eq!(text("Конечно, вот следующий абзац:\n\nРим рос."), "Рим рос.");
+    assert_eq!(text("Natürlich! Hier ist der nächste Absatz:\n\nRom wuchs."), "Rom wuchs.");
     for good in [
         "Sure, here is where the road ends, he thought: in the sand.",
         "Here is the text of the letter:\n\nDear Ann,",

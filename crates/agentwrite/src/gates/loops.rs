@@ -13,12 +13,13 @@ pub(crate) struct Loop {
 ///
 /// A refrain comes back at changing distances or only twice in a row, and a cumulative rhyme adds a line each time, so
 /// neither counts; a model's loop does.
-pub(crate) fn circling(grams: &[u64]) -> Loop {
-    let distances = distances(grams);
+///
+/// `distances` are those of [`super::ngrams::distances`].
+pub(crate) fn circling(distances: &[u32]) -> Loop {
     let (mut covered, mut longest, mut period) = (0, 0, 0);
     let mut start = 0;
     for stretch in distances.chunk_by(|a, b| a == b) {
-        let distance = stretch[0];
+        let distance = stretch[0] as usize;
         if distance > 0 && stretch.len() >= 2 * distance {
             // The first turn belongs to the loop too.
             covered += stretch.len() + distance.min(start);
@@ -28,30 +29,17 @@ pub(crate) fn circling(grams: &[u64]) -> Loop {
         }
         start += stretch.len();
     }
-    let share = if grams.is_empty() { 0.0 } else { covered.min(grams.len()) as f64 / grams.len() as f64 };
+    let share = if distances.is_empty() { 0.0 } else { covered.min(distances.len()) as f64 / distances.len() as f64 };
     Loop { share, period }
-}
-
-/// For each n-gram how many words ago it stood last, 0 if never.
-fn distances(grams: &[u64]) -> Vec<usize> {
-    let mut places: Vec<(u64, usize)> = grams.iter().copied().zip(0..).collect();
-    places.sort_unstable();
-    let mut distances = vec![0; grams.len()];
-    for pair in places.windows(2) {
-        if pair[0].0 == pair[1].0 {
-            distances[pair[1].1] = pair[1].1 - pair[0].1;
-        }
-    }
-    distances
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::ngrams::{WORDS, gram_hashes, word_hashes};
+    use super::super::ngrams::{WORDS, distances, gram_hashes, word_hashes};
     use super::*;
 
     fn share(text: &str) -> f64 {
-        circling(&gram_hashes(&word_hashes(text), WORDS)).share
+        circling(&distances(&gram_hashes(&word_hashes(text), WORDS))).share
     }
 
     #[test]

@@ -11,6 +11,7 @@
 mod loops;
 mod ngrams;
 mod patterns;
+mod phrases;
 mod plan_echo;
 mod recap;
 pub mod sample;

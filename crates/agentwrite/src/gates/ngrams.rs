@@ -4,8 +4,6 @@
 //! kana, Thai, ...) is a word of its own. Thirteen words in a row that occur twice are no coincidence (the length
 //! that Self-Lengthen and the pre-training literature use).
 
-use xxhash_rust::xxh3::xxh3_64;
-
 /// Words in a row.
 pub(crate) const WORDS: usize = 13;
 /// One n-gram hash in so many is kept in an index: chosen by its value, so every text keeps the same ones.
@@ -88,45 +86,93 @@ const fn is_kept(hash: u64) -> bool {
     hash.is_multiple_of(KEEP_ONE_IN)
 }
 
+/// The share (0 to 1) of n-grams that occur before in the same list.
 pub(crate) fn repeated_share(grams: &[u64]) -> f64 {
-    if grams.is_empty() {
-        return 0.0;
+    share_of_repeats(&distances(grams))
+}
+
+/// The same from the distances.
+pub(crate) fn share_of_repeats(distances: &[u32]) -> f64 {
+    let repeats = distances.iter().filter(|distance| **distance > 0).count();
+    if distances.is_empty() { 0.0 } else { repeats as f64 / distances.len() as f64 }
+}
+
+/// For each n-gram how many words ago it stood last, 0 if never.
+pub(crate) fn distances(grams: &[u64]) -> Vec<u32> {
+    // Open addressing on hashes that are already well mixed; half empty, so that a probe is short.
+    let slots = (grams.len() * 2).next_power_of_two();
+    let mut last: Vec<(u64, u32)> = vec![(0, 0); slots];
+    let mut distances = Vec::with_capacity(grams.len());
+    for (gram, now) in grams.iter().zip(1_u32..) {
+        let mut slot = *gram as usize & (slots - 1);
+        while last[slot].1 != 0 && last[slot].0 != *gram {
+            slot = (slot + 1) & (slots - 1);
+        }
+        let before = last[slot].1;
+        distances.push(if before == 0 { 0 } else { now - before });
+        last[slot] = (*gram, now);
     }
-    let mut sorted = grams.to_vec();
-    sorted.sort_unstable();
-    sorted.dedup();
-    1.0 - sorted.len() as f64 / grams.len() as f64
+    distances
 }
 
 /// One hash for each word of `text`, in order.
 pub(crate) fn word_hashes(text: &str) -> Vec<u64> {
+    let bytes = text.as_bytes();
     let mut hashes = Vec::with_capacity(text.len() / 5);
-    let mut word = Vec::with_capacity(32);
-    let mut encoded = [0; 4];
-    for c in text.chars() {
-        if c.is_ascii() {
-            if c.is_ascii_alphanumeric() {
-                word.push(c.to_ascii_lowercase() as u8);
-                continue;
+    let mut word = Word::default();
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        // ASCII goes through without decoding: it is most of most texts.
+        if byte.is_ascii_alphanumeric() {
+            word.push(byte.to_ascii_lowercase());
+            at += 1;
+        } else if byte.is_ascii() {
+            hashes.extend(word.end());
+            at += 1;
+        } else {
+            let Some(c) = text[at..].chars().next() else { break };
+            at += c.len_utf8();
+            if stands_alone(c) {
+                hashes.extend(word.end());
+                word.push_char(c);
+                hashes.extend(word.end());
+            } else if c.is_alphanumeric() || is_mark(c) {
+                c.to_lowercase().for_each(|lower| word.push_char(lower));
+            } else {
+                hashes.extend(word.end());
             }
-        } else if !stands_alone(c) && (c.is_alphanumeric() || is_mark(c)) {
-            for lower in c.to_lowercase() {
-                word.extend_from_slice(lower.encode_utf8(&mut encoded).as_bytes());
-            }
-            continue;
-        }
-        if !word.is_empty() {
-            hashes.push(xxh3_64(&word));
-            word.clear();
-        }
-        if stands_alone(c) {
-            hashes.push(xxh3_64(c.encode_utf8(&mut encoded).as_bytes()));
         }
     }
-    if !word.is_empty() {
-        hashes.push(xxh3_64(&word));
-    }
+    hashes.extend(word.end());
     hashes
+}
+
+/// The hash of a word while its bytes come in (FNV-1a, mixed at the end): one multiplication a byte and no buffer.
+struct Word {
+    hash: u64,
+}
+
+impl Default for Word {
+    fn default() -> Self {
+        Self { hash: Self::EMPTY }
+    }
+}
+
+impl Word {
+    const EMPTY: u64 = 0xcbf2_9ce4_8422_2325;
+
+    fn push(&mut self, byte: u8) {
+        self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+
+    fn push_char(&mut self, c: char) {
+        c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| self.push(byte));
+    }
+
+    fn end(&mut self) -> Option<u64> {
+        let hash = std::mem::replace(&mut self.hash, Self::EMPTY);
+        (hash != Self::EMPTY).then(|| mix(hash))
+    }
 }
 
 /// Rolling hashes of every `width` words in a row.

@@ -1,5 +1,7 @@
 //! An answer that lists the plan instead of writing a section of it.
 
+use std::cell::OnceCell;
+
 use crate::clean::{is_plan_line, squashed};
 
 /// Lines shorter than this, marks and spaces aside, are titles and prove nothing.
@@ -14,28 +16,43 @@ pub(super) fn find<'a>(text: &'a str, plan_lines: &[String]) -> Option<&'a str> 
         return Some(text);
     }
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    // A plan comes at once: prose whose first lines are its own is let go without squashing the rest.
-    let plan: Vec<String> = plan_lines.iter().map(|line| squashed(line)).collect();
-    let repeats = |line: &str| is_plan_line(line) || repeats_plan(line, &plan);
-    let first = lines.iter().take(3).copied().find(|line| repeats(line))?;
-    let repeated: usize = lines.iter().filter(|line| repeats(line)).map(|line| line.len()).sum();
+    let plan = Plan { lines: plan_lines, squashed: OnceCell::new() };
+    // A plan comes at once: prose whose first lines are its own is let go.
+    let first = lines.iter().take(3).copied().find(|line| plan.has(line))?;
+    let repeated: usize = lines.iter().filter(|line| plan.has(line)).map(|line| line.len()).sum();
     let total: usize = lines.iter().map(|line| line.len()).sum();
     (repeated * 2 > total).then_some(first)
 }
 
-/// Equal to a plan line, or most of one.
-fn repeats_plan(line: &str, plan: &[String]) -> bool {
-    let longest = plan.iter().map(String::len).max().unwrap_or(0);
-    if line.len() > 3 * longest + 60 {
-        return false;
+/// The plan, squashed when a line first comes near it: most texts never do.
+struct Plan<'a> {
+    lines: &'a [String],
+    squashed: OnceCell<Vec<String>>,
+}
+
+impl Plan<'_> {
+    /// Whether a line is shaped like a plan's, equals one of its lines, or is most of one.
+    fn has(&self, line: &str) -> bool {
+        let longest = self.lines.iter().map(String::len).max().unwrap_or(0);
+        if is_plan_line(line) {
+            return true;
+        }
+        if line.len() > 2 * longest + 60 {
+            return false;
+        }
+        let own = squashed(line);
+        let own = own.trim_start_matches(|c: char| c.is_ascii_digit());
+        let least = if own.is_ascii() { MIN_LINE } else { MIN_EASTERN_LINE };
+        own.chars().count() >= least && self.squashed().iter().any(|step| repeats(own, step))
     }
-    let own = squashed(line);
-    let own = own.trim_start_matches(|c: char| c.is_ascii_digit());
-    let least = if own.is_ascii() { MIN_LINE } else { MIN_EASTERN_LINE };
-    own.chars().count() >= least
-        && plan.iter().any(|step| {
-            own.contains(step.as_str()) && !step.is_empty() || (step.contains(own) && own.len() * 2 > step.len())
-        })
+
+    fn squashed(&self) -> &[String] {
+        self.squashed.get_or_init(|| self.lines.iter().map(|line| squashed(line)).collect())
+    }
+}
+
+fn repeats(own: &str, step: &str) -> bool {
+    !step.is_empty() && (own.contains(step) || (step.contains(own) && own.len() * 2 > step.len()))
 }
 
 fn is_json_plan(text: &str) -> bool {

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ngrams::{WORDS, gram_hashes, repeated_share, word_hashes};
-use super::patterns::{CONTENT_FILTER, PROVIDER_ERROR, Probe, REASONING, REFUSAL, error_document};
+use super::ngrams::{WORDS, distances, gram_hashes, share_of_repeats, word_hashes};
+use super::patterns::{Probe, error_document};
+use super::phrases::{CONTENT_FILTER, PROVIDER_ERROR, REASONING, REFUSAL};
 use super::{Finding, NgramIndex, loops, plan_echo, recap};
 use crate::call::Finish;
 use crate::clean;
@@ -19,8 +20,6 @@ pub struct SectionInput<'a> {
     pub words: u32,
     /// The plan's target for this step; 0 if it has none.
     pub target_words: u32,
-    /// Whether it is the first section.
-    pub first: bool,
     /// Whether it is the last one, which may sum up.
     pub last: bool,
     /// How the answer ended.
@@ -205,11 +204,12 @@ pub struct Verdict {
 pub fn check(input: &SectionInput<'_>, policy: &SectionPolicy) -> Verdict {
     let words = word_hashes(input.text);
     let grams = gram_hashes(&words, WORDS);
+    let distances = distances(&grams);
     let overlap = input.earlier.overlap_of(&grams);
-    if let Some(hard) = hard(input, policy, &words, &grams, overlap) {
+    if let Some(hard) = hard(input, policy, &words, &distances, overlap) {
         return Verdict { hard: Some(hard), soft: Vec::new(), badness: 1000.0 };
     }
-    let repeated = repeated_share(&grams).max(overlap);
+    let repeated = share_of_repeats(&distances).max(overlap);
     let soft = soft(input, policy, repeated);
     let badness = soft.iter().map(|finding| weight(finding.kind)).sum::<f64>()
         + stretch(input).map_or(0.0, |ratio| ratio.ln().abs())
@@ -236,7 +236,7 @@ fn hard(
     input: &SectionInput<'_>,
     policy: &SectionPolicy,
     words: &[u64],
-    grams: &[u64],
+    distances: &[u32],
     overlap: f64,
 ) -> Option<Finding<Hard>> {
     let text = input.text;
@@ -269,11 +269,11 @@ fn hard(
     if let Some(line) = plan_echo::find(text, input.plan_lines) {
         return found(Hard::PlanEcho, line);
     }
-    let copied_short = grams.is_empty() && words.len() >= 6 && input.earlier_tail.contains(text);
+    let copied_short = distances.is_empty() && words.len() >= 6 && input.earlier_tail.contains(text);
     if overlap > policy.text_echo_share || copied_short {
         return found(Hard::TextEcho, text);
     }
-    let circling = loops::circling(grams);
+    let circling = loops::circling(distances);
     if circling.share > policy.loop_share {
         return found(Hard::Loop, tail(text));
     }

@@ -4,7 +4,7 @@ use super::Language;
 use whichlang::Lang;
 
 /// Bytes looked at from each of the first, middle and last part: enough to decide, a few microseconds to read.
-const SAMPLE_BYTES: usize = 768;
+const SAMPLE_BYTES: usize = 360;
 /// A Latin text with fewer letters than this is not asked of `whichlang`.
 const MIN_LATIN_LETTERS: u32 = 40;
 /// Fewer characters of any other script than this decide nothing.

@@ -12,7 +12,6 @@ fn input(text: &str) -> SectionInput<'_> {
         text,
         words: 100,
         target_words: 100,
-        first: false,
         last: false,
         finish: Finish::Stop,
         plan_lines: &[],
