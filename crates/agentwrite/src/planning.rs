@@ -106,7 +106,6 @@ fn unusable(answer: &ChatAnswer) -> Option<Planned> {
         text: &cleaned.text,
         words: 0,
         target_words: 0,
-        first: true,
         last: true,
         // A plan does not end like prose.
         finish: if answer.finish == Finish::ContentFilter { Finish::ContentFilter } else { Finish::Stop },

@@ -139,7 +139,6 @@ fn judge_text(
             text: &text,
             words,
             target_words: manuscript.target(place),
-            first: place == 0,
             last: place + 1 == manuscript.places(),
             finish,
             plan_lines: manuscript.lines(),
