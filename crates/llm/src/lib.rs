@@ -30,5 +30,5 @@ pub use chat::HttpChat;
 pub use endpoint::{AffinityField, EndpointConfig, EndpointError, JsonSchema, Prices, Timeouts};
 pub use http_client::http_client;
 pub use pool::Pool;
-pub use preflight::{Preflight, preflight};
+pub use preflight::{Preflight, look, preflight};
 pub use secrets::check_extra_body;

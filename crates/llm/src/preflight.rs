@@ -53,6 +53,22 @@ pub struct Preflight {
     pub problems: Vec<String>,
 }
 
+/// Looks at an endpoint without a chat call: `GET /models` alone. A failure is named only where it is certain (no
+/// connection, a refused key): endpoints without a list of models are none.
+pub async fn look(chat: &HttpChat, model: &str) -> Preflight {
+    let config = chat.config();
+    let mut report = Preflight {
+        host: chat.base_url().host(),
+        key_source: config.key_source.clone(),
+        prices: config.prices,
+        ..Preflight::default()
+    };
+    let listed_context = look_at_list(chat, model, &mut report).await;
+    chat.learn_context(listed_context);
+    report.context_tokens = chat.context_tokens();
+    report
+}
+
 /// Looks at `model` on an endpoint. What is learned (refused fields, context) stays with `chat`. With `try_schema` the
 /// chat call asks for JSON by schema.
 pub async fn preflight(chat: &HttpChat, model: &str, try_schema: bool) -> Preflight {
@@ -143,7 +159,8 @@ async fn look_at_list(chat: &HttpChat, model: &str, report: &mut Preflight) -> O
     let list = match get_json(chat, chat.base_url().join("models")).await {
         Ok(list) => list,
         Err(problem) => {
-            report.problems.push(format!("GET /models: {problem}"));
+            report.failure = problem.failure;
+            report.problems.push(format!("GET {}: {}", chat.base_url().join("models"), problem.what));
             return None;
         }
     };
@@ -180,22 +197,38 @@ fn tokens_at(value: &Value, path: &str) -> Option<u32> {
     value.pointer(path).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0)
 }
 
-async fn get_json(chat: &HttpChat, url: Url) -> Result<Value, String> {
+/// Why a page could not be read.
+struct Problem {
+    what: String,
+    failure: Option<ErrorCode>,
+}
+
+impl Problem {
+    fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), failure: None }
+    }
+}
+
+async fn get_json(chat: &HttpChat, url: Url) -> Result<Value, Problem> {
     let mut patience = Patience::new(LIST_WAIT);
-    let answer = patience.wait(chat.client().get(url).send()).await.ok_or("no answer in time")?;
-    let mut response = answer.map_err(|error| chat.clean(&describe(error)))?;
+    let late = || Problem { what: "no answer in time".to_owned(), failure: Some(ErrorCode::Connection) };
+    let answer = patience.wait(chat.client().get(url).send()).await.ok_or_else(late)?;
+    let mut response =
+        answer.map_err(|error| Problem { what: chat.clean(&describe(error)), failure: Some(ErrorCode::Connection) })?;
     let status = response.status();
     let mut body = Vec::new();
     while let Some(piece) =
-        patience.wait(response.chunk()).await.ok_or("no complete answer in time")?.map_err(describe)?
+        patience.wait(response.chunk()).await.ok_or_else(late)?.map_err(|error| Problem::new(describe(error)))?
     {
         body.extend_from_slice(&piece);
         if body.len() > MAX_LIST_BYTES {
-            return Err("the answer is too large".to_owned());
+            return Err(Problem::new("the answer is too large"));
         }
     }
     if !status.is_success() {
-        return Err(chat.clean(&format!("HTTP {status}: {}", ErrorBody::parse(&body).message)));
+        let refused = matches!(status.as_u16(), 401 | 403).then_some(ErrorCode::Auth);
+        let what = chat.clean(&format!("HTTP {status}: {}", ErrorBody::parse(&body).message));
+        return Err(Problem { what, failure: refused });
     }
-    serde_json::from_slice(&body).map_err(|error| format!("not JSON: {error}"))
+    serde_json::from_slice(&body).map_err(|error| Problem::new(format!("not JSON: {error}")))
 }

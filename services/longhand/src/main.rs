@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod fault;
 mod place;
+mod settings;
 
 use clap::Parser;
 

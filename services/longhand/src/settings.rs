@@ -1,0 +1,427 @@
+//! Settings in layers: defaults < `longhand.toml` < `.env` < `LONGHAND__SECTION__KEY` < flags. Unknown keys are errors that
+//! name the nearest known one. This is the one place that reads the environment.
+
+mod layers;
+mod schema;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use agentwrite::config::{Limits, Mode, Price, RoleConfig, RunConfig, TextConfig};
+use agentwrite::gates::sample::SamplePolicy;
+use agentwrite::gates::section::SectionPolicy;
+use agentwrite::plan::{PlanFormat, PlanPolicy};
+use agentwrite::prompts::{Layout, PromptTexts};
+use agentwrite::task::LeaseTimes;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+use crate::fault::{Exit, Fault};
+
+pub use layers::{Layers, Origin};
+pub use schema::json_schema;
+
+/// All settings.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Where the model is.
+    pub endpoint: EndpointSettings,
+    /// How it samples.
+    pub sampling: SamplingSettings,
+    /// The prompts.
+    pub prompts: PromptSettings,
+    /// Plans.
+    pub plan: PlanSettings,
+    /// The gates.
+    pub gates: GateSettings,
+    /// Limits.
+    pub limits: LimitSettings,
+    /// The run.
+    pub run: RunSettings,
+    /// Claims.
+    pub lease: LeaseSettings,
+}
+
+/// `[endpoint]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EndpointSettings {
+    /// OpenAI-compatible base URL.
+    pub base_url: String,
+    /// Model of both roles.
+    pub model: String,
+    /// Model of the role `plan`; `model` if empty.
+    pub plan_model: String,
+    /// Environment variable that holds the key.
+    pub api_key_env: String,
+    /// File that holds the key, instead of the variable.
+    pub api_key_file: String,
+    /// Context in tokens; 0 = ask the endpoint.
+    pub context_tokens: u32,
+    /// `auto`, `yes`, `no`: whether a JSON schema is sent for plans.
+    pub json_schema: String,
+    /// Body field or `header:NAME` that carries the sample id to the endpoint's cache router; empty = none.
+    pub affinity: String,
+    /// Longest wait for a connection.
+    pub connect_seconds: f64,
+    /// Longest wait for the first token.
+    pub first_token_seconds: f64,
+    /// Longest wait between tokens.
+    pub idle_seconds: f64,
+}
+
+impl Default for EndpointSettings {
+    fn default() -> Self {
+        Self {
+            base_url: "https://api.openai.com/v1".to_owned(),
+            model: String::new(),
+            plan_model: String::new(),
+            api_key_env: "OPENAI_API_KEY".to_owned(),
+            api_key_file: String::new(),
+            context_tokens: 0,
+            json_schema: "auto".to_owned(),
+            affinity: String::new(),
+            connect_seconds: 10.0,
+            first_token_seconds: 120.0,
+            idle_seconds: 60.0,
+        }
+    }
+}
+
+/// `[sampling]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SamplingSettings {
+    /// Seed of the run.
+    pub seed: u64,
+    /// Temperature of both roles.
+    pub temperature: f64,
+    /// Nucleus sampling; 0 = not sent, as in the paper.
+    pub top_p: f64,
+    /// Largest plan in tokens.
+    pub plan_max_tokens: u32,
+    /// Largest section in tokens.
+    pub write_max_tokens: u32,
+    /// Tokens allowed for reasoning on top.
+    pub reasoning_tokens: u32,
+    /// Fields passed through with plan calls.
+    pub plan_extra_body: Map<String, Value>,
+    /// Fields passed through with section calls.
+    pub write_extra_body: Map<String, Value>,
+}
+
+impl Default for SamplingSettings {
+    fn default() -> Self {
+        Self {
+            seed: 42,
+            temperature: 1.0,
+            top_p: 0.0,
+            plan_max_tokens: 8192,
+            write_max_tokens: 4096,
+            reasoning_tokens: 0,
+            plan_extra_body: Map::new(),
+            write_extra_body: Map::new(),
+        }
+    }
+}
+
+/// `[prompts]`: a file each; empty = built in.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PromptSettings {
+    /// Plans as text.
+    pub plan: String,
+    /// Plans as JSON.
+    pub plan_json: String,
+    /// Sections.
+    pub write: String,
+    /// The suffix of a re-ask.
+    pub reask: String,
+    /// A system message; empty = none, as in the paper.
+    pub system: String,
+}
+
+/// `[plan]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PlanSettings {
+    /// `auto`, `json`, `text`.
+    pub format: PlanFormat,
+    /// What a plan must be like.
+    pub policy: PlanPolicy,
+}
+
+/// `[gates]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GateSettings {
+    /// `[gates.section]`
+    pub section: SectionPolicy,
+    /// `[gates.sample]`
+    pub sample: SamplePolicy,
+}
+
+/// `[limits]`: 0 = none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitSettings {
+    /// Most calls in flight.
+    pub concurrency: u32,
+    /// Requests per minute.
+    pub rpm: u32,
+    /// Tokens per minute.
+    pub tpm: u32,
+    /// Hard cap in USD.
+    pub max_cost: f64,
+    /// USD per million uncached prompt tokens.
+    pub price_in: f64,
+    /// USD per million cached prompt tokens; `price_in` if 0.
+    pub price_cached: f64,
+    /// USD per million answer tokens.
+    pub price_out: f64,
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self { concurrency: 16, rpm: 0, tpm: 0, max_cost: 0.0, price_in: 0.0, price_cached: 0.0, price_out: 0.0 }
+    }
+}
+
+/// `[run]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunSettings {
+    /// Samples per shard.
+    pub shard_size: u32,
+    /// `paper` or `turns`.
+    pub layout: Layout,
+    /// `serial` or `parallel`.
+    pub mode: Mode,
+    /// Counted failures after which a task dies.
+    pub attempts: u32,
+    /// Crashes after which a task dies.
+    pub crash_limit: u32,
+    /// Samples made from each instruction.
+    pub samples_per_instruction: u32,
+    /// The field that holds the instruction; empty = `prompt`, `instruction` or `messages`.
+    pub prompt_field: String,
+    /// Append a column's length to instructions that state none.
+    pub append_length: bool,
+    /// How long a drain may take before calls in flight are aborted.
+    pub grace_seconds: f64,
+}
+
+impl Default for RunSettings {
+    fn default() -> Self {
+        Self {
+            shard_size: 256,
+            layout: Layout::Paper,
+            mode: Mode::Serial,
+            attempts: 6,
+            crash_limit: 20,
+            samples_per_instruction: 1,
+            prompt_field: String::new(),
+            append_length: false,
+            grace_seconds: 85.0,
+        }
+    }
+}
+
+/// `[lease]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LeaseSettings {
+    /// A claim lapses after this.
+    pub lease_seconds: f64,
+    /// Claims are renewed this often.
+    pub heartbeat_seconds: f64,
+    /// Stalled work is looked for this often.
+    pub rescue_seconds: f64,
+}
+
+impl Default for LeaseSettings {
+    fn default() -> Self {
+        Self { lease_seconds: 90.0, heartbeat_seconds: 20.0, rescue_seconds: 15.0 }
+    }
+}
+
+/// The prompt files as read.
+fn read_prompt(path: &str, built_in: &str) -> Result<String, Fault> {
+    if path.is_empty() {
+        return Ok(built_in.to_owned());
+    }
+    std::fs::read_to_string(path)
+        .map_err(|error| Fault::usage("prompt_file", format!("the prompt {path} cannot be read")).because(error))
+}
+
+impl Settings {
+    /// The frozen configuration of a run with these settings.
+    pub fn run_config(&self, synthetic: bool) -> Result<RunConfig, Fault> {
+        for (name, body) in [("plan", &self.sampling.plan_extra_body), ("write", &self.sampling.write_extra_body)] {
+            llm::check_extra_body(body).map_err(|error| {
+                Fault::usage("extra_body", format!("[sampling] {name}_extra_body cannot be used")).because(error)
+            })?;
+        }
+        let endpoint = &self.endpoint;
+        let model = if synthetic && endpoint.model.is_empty() { "simulated" } else { endpoint.model.as_str() };
+        if model.is_empty() {
+            return Err(Fault::usage("no_model", "no model is named")
+                .help("add --model NAME, or set [endpoint] model in longhand.toml"));
+        }
+        let plan_model = if endpoint.plan_model.is_empty() { model } else { endpoint.plan_model.as_str() };
+        let sampling = &self.sampling;
+        let role = |model: &str, max_tokens: u32, extra_body: &Map<String, Value>| RoleConfig {
+            model: model.to_owned(),
+            temperature: sampling.temperature,
+            top_p: (sampling.top_p > 0.0).then_some(sampling.top_p),
+            max_tokens,
+            reasoning_tokens: sampling.reasoning_tokens,
+            extra_body: extra_body.clone(),
+        };
+        Ok(RunConfig {
+            text: TextConfig {
+                plan: role(plan_model, sampling.plan_max_tokens, &sampling.plan_extra_body),
+                write: role(model, sampling.write_max_tokens, &sampling.write_extra_body),
+                layout: self.run.layout,
+                mode: self.run.mode,
+                plan_format: self.plan.format,
+                prompts: self.prompt_texts()?,
+                seed: sampling.seed,
+                append_length: self.run.append_length,
+                plan_policy: self.plan.policy.clone(),
+                section_policy: self.gates.section.clone(),
+            },
+            sample_policy: self.gates.sample.clone(),
+            shard_size: self.run.shard_size.max(1),
+            attempts: self.run.attempts.max(1),
+            crash_limit: self.run.crash_limit.max(1),
+            synthetic,
+        })
+    }
+
+    fn prompt_texts(&self) -> Result<PromptTexts, Fault> {
+        let built_in = PromptTexts::built_in(self.run.layout);
+        let prompts = &self.prompts;
+        let texts = PromptTexts {
+            plan: read_prompt(&prompts.plan, &built_in.plan)?,
+            plan_json: read_prompt(&prompts.plan_json, &built_in.plan_json)?,
+            write: read_prompt(&prompts.write, &built_in.write)?,
+            reask: read_prompt(&prompts.reask, &built_in.reask)?,
+            system: if prompts.system.is_empty() { None } else { Some(read_prompt(&prompts.system, "")?) },
+        };
+        agentwrite::prompts::Prompts::parse(&texts, self.run.layout)
+            .map_err(|error| Fault::usage("prompt_template", "a prompt cannot be used").because(error))?;
+        Ok(texts)
+    }
+
+    /// The limits of a run with these settings.
+    pub fn run_limits(&self) -> Result<Limits, Fault> {
+        let limits = &self.limits;
+        let priced = limits.price_in > 0.0 || limits.price_out > 0.0;
+        if limits.max_cost > 0.0 && !priced {
+            return Err(Fault::usage("cap_without_price", "a cap needs the model's prices")
+                .because("without a price nobody knows what a call costs")
+                .help("add --price-in USD --price-out USD (per million tokens)"));
+        }
+        let cached = if limits.price_cached > 0.0 { limits.price_cached } else { limits.price_in };
+        Ok(Limits {
+            concurrency: limits.concurrency.max(1),
+            rpm: (limits.rpm > 0).then_some(limits.rpm),
+            tpm: (limits.tpm > 0).then_some(limits.tpm),
+            max_cost_nanousd: (limits.max_cost > 0.0).then(|| (limits.max_cost * 1e9) as u64),
+            price: priced.then(|| Price::from_usd_per_million(limits.price_in, cached, limits.price_out)),
+        })
+    }
+
+    /// Lease times.
+    pub fn lease_times(&self) -> LeaseTimes {
+        let seconds = |value: f64| Duration::from_secs_f64(value.clamp(0.05, 86_400.0));
+        LeaseTimes {
+            lease: seconds(self.lease.lease_seconds),
+            heartbeat: seconds(self.lease.heartbeat_seconds),
+            rescue: seconds(self.lease.rescue_seconds),
+        }
+    }
+
+    /// The endpoint's configuration, with the key from the environment or a file.
+    pub fn endpoint_config(&self, environment: &BTreeMap<String, String>) -> Result<llm::EndpointConfig, Fault> {
+        let settings = &self.endpoint;
+        let mut config = llm::EndpointConfig::new("default", settings.base_url.clone());
+        let seconds = |value: f64| Duration::from_secs_f64(value.clamp(0.01, 86_400.0));
+        config.timeouts = llm::Timeouts {
+            connect: seconds(settings.connect_seconds),
+            first_token: seconds(settings.first_token_seconds),
+            idle: seconds(settings.idle_seconds),
+        };
+        config.context_tokens = (settings.context_tokens > 0).then_some(settings.context_tokens);
+        config.json_schema = match settings.json_schema.as_str() {
+            "yes" => llm::JsonSchema::Yes,
+            "no" => llm::JsonSchema::No,
+            _ => llm::JsonSchema::Auto,
+        };
+        config.affinity = match settings.affinity.strip_prefix("header:") {
+            Some(name) => Some(llm::AffinityField::Header(name.to_owned())),
+            None if settings.affinity.is_empty() => None,
+            None => Some(llm::AffinityField::Body(settings.affinity.clone())),
+        };
+        let (key, source) = api_key(settings, environment)?;
+        config.key_source = source;
+        config.api_key = key;
+        let base = llm::BaseUrl::parse(&settings.base_url)
+            .map_err(|error| Fault::usage("base_url", "the base URL cannot be used").because(error))?;
+        if config.api_key.is_none() && !base.is_loopback() {
+            return Err(Fault::new("auth", Exit::Auth, format!("no key for {}", base.host()))
+                .because(format!("the environment variable {} is not set", settings.api_key_env))
+                .help(format!("export {}=..., or name another variable with --api-key-env", settings.api_key_env)));
+        }
+        Ok(config)
+    }
+}
+
+/// The key, and where it came from; the file and the variable exclude each other.
+fn api_key(
+    settings: &EndpointSettings,
+    environment: &BTreeMap<String, String>,
+) -> Result<(Option<SecretString>, String), Fault> {
+    let from_variable = environment.get(&settings.api_key_env).filter(|key| !key.trim().is_empty());
+    let twin = format!("{}_FILE", settings.api_key_env);
+    let file = Some(&settings.api_key_file).filter(|file| !file.is_empty()).or_else(|| environment.get(&twin));
+    match (from_variable, file) {
+        (Some(_), Some(_)) => Err(Fault::usage(
+            "two_keys",
+            format!("{} and {twin} are both set, which is one too many", settings.api_key_env),
+        )),
+        (Some(key), None) => {
+            Ok((Some(SecretString::from(key.trim().to_owned())), format!("env {}", settings.api_key_env)))
+        }
+        (None, Some(file)) => {
+            let key = std::fs::read_to_string(file).map_err(|error| {
+                Fault::usage("key_file", format!("the key file {file} cannot be read")).because(error)
+            })?;
+            Ok((Some(SecretString::from(key.trim().to_owned())), format!("file {file}")))
+        }
+        (None, None) => Ok((None, "none".to_owned())),
+    }
+}
+
+/// The process environment.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn environment() -> BTreeMap<String, String> {
+    std::env::vars().collect()
+}
+
+/// Reads all layers. `file` is the `--config` flag; without it `./longhand.toml` is read if it is there.
+pub fn load(file: Option<&Path>, flags: toml::Table) -> Result<(Settings, Layers), Fault> {
+    let layers = Layers::read(file, &environment(), flags)?;
+    let settings = layers.settings()?;
+    Ok((settings, layers))
+}
+
+/// The default folder of a run.
+pub fn default_out(instructions: &Path) -> PathBuf {
+    let stem = instructions.file_stem().map_or_else(|| "run".into(), std::ffi::OsStr::to_os_string);
+    Path::new("longhand-out").join(stem)
+}
