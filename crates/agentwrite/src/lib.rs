@@ -7,10 +7,12 @@
 pub mod admission;
 pub mod call;
 pub mod chain;
+pub mod clean;
 pub mod config;
 pub mod failure;
 pub mod gates;
 pub mod ids;
+pub mod language;
 pub mod length;
 pub mod plan;
 pub mod ports;
@@ -18,3 +20,4 @@ pub mod prompts;
 pub mod retry;
 pub mod sample;
 pub mod task;
+pub mod words;

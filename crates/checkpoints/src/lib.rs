@@ -3,3 +3,4 @@
 //! To add an adapter: implement the six store ports, then put it through `tests/conformance` with one line.
 
 pub mod memory;
+pub mod sqlite;

@@ -1,7 +1,7 @@
 //! The store as readers see it: status, lists by key, one sample, failures by cause. Snapshots, never locks.
 
 use async_trait::async_trait;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{StoreError, Verdict};
 use crate::failure::ErrorCode;
@@ -9,7 +9,7 @@ use crate::ids::{AttemptId, RunId, SampleId, Timestamp};
 use crate::sample::{SampleContext, SampleState};
 
 /// Counters of a run, kept in the transactions that change them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Totals {
     /// Samples by state, in the order of [`SampleState::ALL`].
     pub states: [u64; 9],

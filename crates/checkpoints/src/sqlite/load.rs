@@ -1,0 +1,93 @@
+//! Reading a sample whole: what prompts and rows are made from.
+
+use agentwrite::ids::{AttemptId, RunId, SampleId};
+use agentwrite::sample::{Candidate, SampleContext, Section};
+use agentwrite::task::TaskKey;
+use sqlx::{Row, SqliteConnection};
+
+use super::claim::json;
+
+/// Reads a sample's input, standing plan and sections; `None` if there is no such sample.
+pub(super) async fn load_context(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    sample: &SampleId,
+) -> Result<Option<SampleContext>, sqlx::Error> {
+    let row = sqlx::query(sql!("load_sample"))
+        .bind(run.as_str())
+        .bind(sample.as_str())
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let revision: u32 = row.try_get("revision")?;
+    let plan: Option<String> = sqlx::query_scalar(sql!("load_plan"))
+        .bind(run.as_str())
+        .bind(sample.as_str())
+        .bind(revision)
+        .fetch_optional(&mut *connection)
+        .await?;
+    Ok(Some(SampleContext {
+        run: run.clone(),
+        sample: sample.clone(),
+        ordinal: row.try_get::<i64, _>("ordinal")? as u64,
+        input: json(row.try_get("input")?)?,
+        revision,
+        model: row.try_get("model")?,
+        plan: plan.as_deref().map(json).transpose()?,
+        sections: load_sections(connection, run, sample, revision).await?,
+        candidates: Vec::new(),
+        last_prompt_tokens: None,
+    }))
+}
+
+async fn load_sections(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    sample: &SampleId,
+    revision: u32,
+) -> Result<Vec<Section>, sqlx::Error> {
+    let rows = sqlx::query(sql!("load_sections"))
+        .bind(run.as_str())
+        .bind(sample.as_str())
+        .bind(revision)
+        .fetch_all(connection)
+        .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Section {
+                place: row.try_get(0)?,
+                text: row.try_get(1)?,
+                words: row.try_get(2)?,
+                flags: json(row.try_get(3)?)?,
+                attempt: AttemptId::new(row.try_get::<String, _>(4)?),
+            })
+        })
+        .collect()
+}
+
+/// Reads what a task's prompt is made from: the sample, the task's candidates, the last prompt's tokens.
+pub(super) async fn load_for_task(
+    connection: &mut SqliteConnection,
+    task: &TaskKey,
+) -> Result<Option<SampleContext>, sqlx::Error> {
+    let sample = SampleId::new(task.subject.clone());
+    let Some(mut context) = load_context(connection, &task.run, &sample).await? else { return Ok(None) };
+    let rows: Vec<(String, String)> = sqlx::query_as(sql!("load_candidates"))
+        .bind(task.run.as_str())
+        .bind(task.kind.as_str())
+        .bind(&task.subject)
+        .bind(task.place)
+        .bind(task.revision)
+        .fetch_all(&mut *connection)
+        .await?;
+    context.candidates =
+        rows.into_iter().map(|(attempt, raw)| Candidate { attempt: AttemptId::new(attempt), raw }).collect();
+    let tokens: Option<i64> = sqlx::query_scalar(sql!("load_last_prompt"))
+        .bind(task.run.as_str())
+        .bind(&task.subject)
+        .bind(task.revision)
+        .fetch_optional(connection)
+        .await?;
+    context.last_prompt_tokens = tokens.map(|tokens| tokens as u64);
+    Ok(Some(context))
+}

@@ -1,0 +1,229 @@
+//! The store as the shard packer sees it, on SQLite.
+
+use agentwrite::failure::ErrorCode;
+use agentwrite::ids::{RunId, SampleId, Timestamp};
+use agentwrite::ports::{
+    ClosedShard, PackStore, PackedSample, PublishedShard, Range, ShardFile, StoreError, Verdict,
+};
+use agentwrite::sample::SampleContext;
+use async_trait::async_trait;
+use sqlx::{Row, SqliteConnection};
+
+use super::claim::{json, to_json};
+use super::{SqliteStore, load};
+
+#[async_trait]
+impl PackStore for SqliteStore {
+    async fn unjudged(&self, run: &RunId, most: u32) -> Result<Vec<SampleContext>, StoreError> {
+        let fail = |error: sqlx::Error| StoreError::new(format!("unjudged {run}"), error);
+        let mut connection = self.readers.acquire().await.map_err(fail)?;
+        let samples: Vec<String> = sqlx::query_scalar(sql!("unjudged"))
+            .bind(run.as_str())
+            .bind(most)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(fail)?;
+        let mut contexts = Vec::with_capacity(samples.len());
+        for sample in samples {
+            let context = load::load_context(&mut connection, run, &SampleId::new(sample)).await.map_err(fail)?;
+            contexts.extend(context);
+        }
+        Ok(contexts)
+    }
+
+    async fn record_verdict(
+        &self,
+        run: &RunId,
+        sample: &SampleId,
+        revision: u32,
+        verdict: &Verdict,
+        _now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (run, sample, verdict) = (run.clone(), sample.clone(), verdict.clone());
+        self.writer
+            .write("record_verdict", move |connection| {
+                Box::pin(async move {
+                    let rejected = verdict.rejected.as_ref();
+                    sqlx::query(sql!("verdict_set"))
+                        .bind(run.as_str())
+                        .bind(sample.as_str())
+                        .bind(revision)
+                        .bind(to_json(&verdict)?)
+                        .bind(rejected.map(|(code, _)| code.as_str()))
+                        .bind(rejected.map(|(_, reason)| reason.as_str()))
+                        .execute(connection)
+                        .await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    async fn closable(&self, run: &RunId) -> Result<Vec<Range>, StoreError> {
+        self.ranges(run, sql!("closable")).await
+    }
+
+    async fn range_samples(&self, run: &RunId, range: Range) -> Result<Vec<PackedSample>, StoreError> {
+        self.packed(run, range, sql!("range_samples")).await
+    }
+
+    async fn close_range(
+        &self,
+        run: &RunId,
+        range: Range,
+        rejects: &[(SampleId, ErrorCode, String)],
+        now: Timestamp,
+    ) -> Result<Option<ClosedShard>, StoreError> {
+        let (run, rejects) = (run.clone(), rejects.to_vec());
+        self.writer
+            .write("close_range", move |connection| {
+                Box::pin(async move { close(connection, &run, range, &rejects, now).await })
+            })
+            .await
+    }
+
+    async fn publish_shard(
+        &self,
+        run: &RunId,
+        range: Range,
+        fence: i64,
+        rows: u64,
+        files: &[ShardFile],
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (run, files) = (run.clone(), files.to_vec());
+        self.writer
+            .write("publish_shard", move |connection| {
+                Box::pin(async move {
+                    let done = sqlx::query(sql!("shard_publish"))
+                        .bind(run.as_str())
+                        .bind(range.number())
+                        .bind(fence)
+                        .bind(rows as i64)
+                        .bind(to_json(&files)?)
+                        .bind(now.0)
+                        .execute(connection)
+                        .await?;
+                    Ok(done.rows_affected() == 1)
+                })
+            })
+            .await
+    }
+
+    async fn unpublished(&self, run: &RunId) -> Result<Vec<Range>, StoreError> {
+        self.ranges(run, sql!("shard_unpublished")).await
+    }
+
+    async fn published(&self, run: &RunId) -> Result<Vec<PublishedShard>, StoreError> {
+        let fail = |error: sqlx::Error| StoreError::new(format!("published {run}"), error);
+        let rows = sqlx::query(sql!("shard_published"))
+            .bind(run.as_str())
+            .fetch_all(&self.readers)
+            .await
+            .map_err(fail)?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(PublishedShard {
+                    range: Range::from_number(row.try_get(0)?),
+                    rows: row.try_get::<i64, _>(1)? as u64,
+                    ordinals: (row.try_get::<i64, _>(2)? as u64, row.try_get::<i64, _>(3)? as u64),
+                    files: json(row.try_get(4)?)?,
+                })
+            })
+            .collect::<Result<_, _>>()
+            .map_err(fail)
+    }
+
+    async fn packed_samples(&self, run: &RunId, range: Range) -> Result<Vec<PackedSample>, StoreError> {
+        self.packed(run, range, sql!("shard_members")).await
+    }
+}
+
+impl SqliteStore {
+    async fn ranges(&self, run: &RunId, sql: &'static str) -> Result<Vec<Range>, StoreError> {
+        let numbers: Vec<i64> = sqlx::query_scalar(sql)
+            .bind(run.as_str())
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|error| StoreError::new(format!("ranges of {run}"), error))?;
+        Ok(numbers.into_iter().map(Range::from_number).collect())
+    }
+
+    async fn packed(&self, run: &RunId, range: Range, sql: &'static str) -> Result<Vec<PackedSample>, StoreError> {
+        let fail = |error: sqlx::Error| StoreError::new(format!("samples of {run} {}", range.file_stem()), error);
+        let mut connection = self.readers.acquire().await.map_err(fail)?;
+        let rows = sqlx::query(sql)
+            .bind(run.as_str())
+            .bind(range.number())
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(fail)?;
+        let mut samples = Vec::with_capacity(rows.len());
+        for row in rows {
+            samples.extend(packed_one(&mut connection, run, &row).await.map_err(fail)?);
+        }
+        Ok(samples)
+    }
+}
+
+async fn packed_one(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    row: &sqlx::sqlite::SqliteRow,
+) -> Result<Option<PackedSample>, sqlx::Error> {
+    let sample = SampleId::new(row.try_get::<String, _>(0)?);
+    let Some(context) = load::load_context(connection, run, &sample).await? else { return Ok(None) };
+    Ok(Some(PackedSample { context, verdict: json(row.try_get(1)?)?, config_version: row.try_get(2)? }))
+}
+
+async fn close(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    range: Range,
+    rejects: &[(SampleId, ErrorCode, String)],
+    now: Timestamp,
+) -> Result<Option<ClosedShard>, sqlx::Error> {
+    let number = range.number();
+    let again: Option<(i64, i64, i64)> = sqlx::query_as(sql!("close_again"))
+        .bind(run.as_str())
+        .bind(number)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let (fence, first, last) = if let Some(found) = again {
+        found
+    } else {
+        let open: (Option<i64>, Option<i64>, Option<i64>) = sqlx::query_as(sql!("closable_one"))
+            .bind(run.as_str())
+            .bind(number)
+            .fetch_one(&mut *connection)
+            .await?;
+        let (Some(first), Some(last), Some(0)) = open else { return Ok(None) };
+        for (sample, code, reason) in rejects {
+            sqlx::query(sql!("close_reject"))
+                .bind(run.as_str())
+                .bind(sample.as_str())
+                .bind(code.as_str())
+                .bind(reason)
+                .execute(&mut *connection)
+                .await?;
+        }
+        for sql in [sql!("close_members"), sql!("close_pack")] {
+            sqlx::query(sql).bind(run.as_str()).bind(number).execute(&mut *connection).await?;
+        }
+        sqlx::query(sql!("close_shard"))
+            .bind(run.as_str())
+            .bind(number)
+            .bind(first)
+            .bind(last)
+            .bind(now.0)
+            .execute(&mut *connection)
+            .await?;
+        (1, first, last)
+    };
+    let rows = sqlx::query(sql!("shard_members")).bind(run.as_str()).bind(number).fetch_all(connection).await?;
+    let members = rows
+        .iter()
+        .map(|row| Ok(SampleId::new(row.try_get::<String, _>(0)?)))
+        .collect::<Result<_, sqlx::Error>>()?;
+    Ok(Some(ClosedShard { range, members, ordinals: (first as u64, last as u64), fence }))
+}

@@ -1,0 +1,216 @@
+//! Reading: status, lists by key, one sample, failures by cause.
+
+use agentwrite::ids::{AttemptId, RunId, SampleId, Timestamp};
+use agentwrite::ports::{
+    AnswerRow, AttemptRow, FailureGroup, OperatorAction, ReportStore, SampleDetail, SampleFilter, SamplePage,
+    SampleRow, StatisticsRow, StoreError, Totals,
+};
+use agentwrite::sample::SampleState;
+use async_trait::async_trait;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+
+use super::claim::json;
+use super::{SqliteStore, invariants, load};
+
+#[async_trait]
+impl ReportStore for SqliteStore {
+    async fn totals(&self, run: &RunId) -> Result<Totals, StoreError> {
+        let fail = |error: sqlx::Error| StoreError::new(format!("totals {run}"), error);
+        let mut connection = self.readers.acquire().await.map_err(fail)?;
+        read_totals(&mut connection, run).await.map_err(fail)
+    }
+
+    async fn samples(&self, run: &RunId, filter: &SampleFilter, most: u32) -> Result<SamplePage, StoreError> {
+        let fail = |error: sqlx::Error| StoreError::new(format!("samples {run}"), error);
+        let rows = sqlx::query(sql!("sample_list"))
+            .bind(run.as_str())
+            .bind(filter.after.map_or(-1, |after| after as i64))
+            .bind(filter.state.map(SampleState::as_str))
+            .bind(filter.error.map(agentwrite::failure::ErrorCode::as_str))
+            .bind(most)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(fail)?;
+        let rows: Vec<SampleRow> = rows.iter().map(sample_row).collect::<Result<_, _>>().map_err(fail)?;
+        let next = rows.last().filter(|_| rows.len() == most as usize).map(|row| row.ordinal);
+        Ok(SamplePage { rows, next })
+    }
+
+    async fn sample(&self, run: &RunId, sample: &SampleId) -> Result<Option<SampleDetail>, StoreError> {
+        let fail = |error: sqlx::Error| StoreError::new(format!("sample {sample}"), error);
+        let mut connection = self.readers.acquire().await.map_err(fail)?;
+        detail(&mut connection, run, sample).await.map_err(fail)
+    }
+
+    async fn failures(&self, run: &RunId) -> Result<Vec<FailureGroup>, StoreError> {
+        let fail = |error: sqlx::Error| StoreError::new(format!("failures {run}"), error);
+        let rows =
+            sqlx::query(sql!("failure_groups")).bind(run.as_str()).fetch_all(&self.readers).await.map_err(fail)?;
+        rows.iter()
+            .map(|row| {
+                Ok(FailureGroup {
+                    state: state(row)?,
+                    code: row.try_get::<Option<String>, _>("code")?.unwrap_or_default(),
+                    samples: row.try_get::<i64, _>("samples")? as u64,
+                    example: SampleId::new(row.try_get::<String, _>("example")?),
+                    reason: row.try_get::<Option<String>, _>("reason")?.unwrap_or_default(),
+                    evidence: row.try_get("evidence")?,
+                })
+            })
+            .collect::<Result<_, _>>()
+            .map_err(fail)
+    }
+
+    async fn attempt_codes(&self, run: &RunId) -> Result<Vec<(String, u64)>, StoreError> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(sql!("attempt_codes"))
+            .bind(run.as_str())
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|error| StoreError::new(format!("attempt_codes {run}"), error))?;
+        Ok(rows.into_iter().map(|(code, count)| (code, count as u64)).collect())
+    }
+
+    async fn statistics(&self, run: &RunId, since: Timestamp) -> Result<Vec<StatisticsRow>, StoreError> {
+        let fail = |error: sqlx::Error| StoreError::new(format!("statistics {run}"), error);
+        let rows: Vec<(i64, String)> = sqlx::query_as(sql!("statistics_read"))
+            .bind(run.as_str())
+            .bind(since.0)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(fail)?;
+        rows.into_iter()
+            .map(|(at, totals)| Ok(StatisticsRow { at: Timestamp(at), totals: json(&totals)? }))
+            .collect::<Result<_, _>>()
+            .map_err(fail)
+    }
+
+    async fn actions(&self, run: &RunId) -> Result<Vec<OperatorAction>, StoreError> {
+        let rows: Vec<(i64, String, String, String, String)> = sqlx::query_as(sql!("action_list"))
+            .bind(run.as_str())
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|error| StoreError::new(format!("actions {run}"), error))?;
+        let action = |(at, who, action, before, after)| OperatorAction { at: Timestamp(at), who, action, before, after };
+        Ok(rows.into_iter().map(action).collect())
+    }
+
+    async fn violations(&self, run: &RunId) -> Result<Vec<(String, String, String)>, StoreError> {
+        let fail = |error: sqlx::Error| StoreError::new(format!("violations {run}"), error);
+        let mut connection = self.readers.acquire().await.map_err(fail)?;
+        invariants::violations(&mut connection, run).await.map_err(fail)
+    }
+}
+
+pub(super) async fn read_totals(connection: &mut SqliteConnection, run: &RunId) -> Result<Totals, sqlx::Error> {
+    let row = sqlx::query(sql!("totals_read")).bind(run.as_str()).fetch_one(&mut *connection).await?;
+    let read = |name: &str| row.try_get::<i64, _>(name).map(|value| value.max(0) as u64);
+    let mut totals = Totals {
+        states: [0; 9],
+        sections: read("sections")?,
+        words: read("words")?,
+        calls: read("calls")?,
+        in_flight: read("in_flight")?,
+        failed_calls: read("failed_calls")?,
+        wasted_calls: read("wasted_calls")?,
+        orphaned_calls: read("orphaned_calls")?,
+        throttled_calls: read("throttled_calls")?,
+        prompt_tokens: read("prompt_tokens")?,
+        cached_tokens: read("cached_tokens")?,
+        completion_tokens: read("completion_tokens")?,
+        settled_nanousd: read("settled_nanousd")?,
+        reserved_nanousd: read("reserved_nanousd")?,
+    };
+    let states: Vec<(String, i64)> =
+        sqlx::query_as(sql!("totals_states")).bind(run.as_str()).fetch_all(connection).await?;
+    for (name, count) in states {
+        if let Some(index) = SampleState::ALL.iter().position(|state| state.as_str() == name) {
+            totals.states[index] = count.max(0) as u64;
+        }
+    }
+    Ok(totals)
+}
+
+fn state(row: &SqliteRow) -> Result<SampleState, sqlx::Error> {
+    let text: &str = row.try_get("state")?;
+    SampleState::read(text).ok_or_else(|| sqlx::Error::Decode(format!("not a sample state: {text:?}").into()))
+}
+
+fn sample_row(row: &SqliteRow) -> Result<SampleRow, sqlx::Error> {
+    Ok(SampleRow {
+        sample: SampleId::new(row.try_get::<String, _>("sample")?),
+        ordinal: row.try_get::<i64, _>("ordinal")? as u64,
+        id: row.try_get("id")?,
+        state: state(row)?,
+        code: row.try_get("code")?,
+        reason: row.try_get("reason")?,
+        sections: row.try_get("filled")?,
+        places: row.try_get("places")?,
+        words: row.try_get::<i64, _>("words")? as u64,
+        title: row.try_get::<Option<String>, _>("title")?.unwrap_or_default(),
+        generation: row.try_get("generation")?,
+    })
+}
+
+async fn detail(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    sample: &SampleId,
+) -> Result<Option<SampleDetail>, sqlx::Error> {
+    let row = sqlx::query(sql!("sample_read"))
+        .bind(run.as_str())
+        .bind(sample.as_str())
+        .fetch_optional(&mut *connection)
+        .await?;
+    let (Some(row), Some(context)) = (row, load::load_context(connection, run, sample).await?) else {
+        return Ok(None);
+    };
+    let attempts = sqlx::query(sql!("attempt_list"))
+        .bind(run.as_str())
+        .bind(sample.as_str())
+        .fetch_all(&mut *connection)
+        .await?;
+    let answers: Vec<(String, u32, String, String, String)> = sqlx::query_as(sql!("answer_list"))
+        .bind(run.as_str())
+        .bind(sample.as_str())
+        .fetch_all(connection)
+        .await?;
+    let answer = |(attempt, place, gate, evidence, raw): (String, u32, String, String, String)| AnswerRow {
+        attempt: AttemptId::new(attempt),
+        place,
+        gate,
+        evidence,
+        raw,
+    };
+    Ok(Some(SampleDetail {
+        row: sample_row(&row)?,
+        context,
+        verdict: row.try_get::<Option<&str>, _>("verdict")?.map(json).transpose()?,
+        attempts: attempts.iter().map(attempt_row).collect::<Result<_, _>>()?,
+        answers: answers.into_iter().map(answer).collect(),
+        config_version: row.try_get("config_version")?,
+    }))
+}
+
+fn attempt_row(row: &SqliteRow) -> Result<AttemptRow, sqlx::Error> {
+    let tokens = |name: &str| row.try_get::<i64, _>(name).map(|value| value as u64);
+    let money = |name: &str| row.try_get::<Option<i64>, _>(name).map(|value| value.map(|value| value as u64));
+    Ok(AttemptRow {
+        attempt: AttemptId::new(row.try_get::<String, _>("attempt")?),
+        kind: row.try_get("kind")?,
+        place: row.try_get("place")?,
+        revision: row.try_get("revision")?,
+        outcome: row.try_get("outcome")?,
+        code: row.try_get("code")?,
+        message: row.try_get("message")?,
+        started_at: Timestamp(row.try_get("started_at")?),
+        ended_at: row.try_get::<Option<i64>, _>("ended_at")?.map(Timestamp),
+        model: row.try_get("model")?,
+        endpoint: row.try_get("endpoint")?,
+        prompt_tokens: tokens("prompt_tokens")?,
+        cached_tokens: tokens("cached_tokens")?,
+        completion_tokens: tokens("completion_tokens")?,
+        cost_nanousd: money("cost_nanousd")?,
+        reserved_nanousd: money("reserved_nanousd")?,
+    })
+}

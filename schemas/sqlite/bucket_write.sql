@@ -1,0 +1,2 @@
+-- reserve, settle: the virtual schedule of a bucket.
+insert into bucket (bucket, free_at) values (?1, ?2) on conflict (bucket) do update set free_at = excluded.free_at

@@ -1,0 +1,2 @@
+-- totals: samples by state.
+select state, count from run_state_total where run = ?1
