@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agentwrite::chain;
 use agentwrite::ids::{Hash, RunId, SampleId, Timestamp};
-use agentwrite::ports::{AdmissionCandidate, AdmissionView, Admit};
+use agentwrite::ports::{AdmissionCandidate, AdmissionView, Admit, RunState};
 use agentwrite::sample::{SampleEvent, SampleState};
 use agentwrite::task::{Hint, Kind, TaskKey, TaskState};
 
@@ -67,6 +67,9 @@ pub(super) fn admit(
 ) -> Result<u64, MemoryError> {
     let Some(run) = state.runs.get_mut(run) else { return Ok(0) };
     run.ordered = ordered;
+    if !matches!(run.state, RunState::Running | RunState::Paused) {
+        return Ok(0);
+    }
     let mut admitted = 0;
     for admit in admits {
         let expected = if admit.write { SampleState::Planned } else { SampleState::Pending };

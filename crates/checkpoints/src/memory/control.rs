@@ -9,7 +9,7 @@ use agentwrite::task::TaskState;
 use super::MemoryError;
 use super::state::{RunData, State};
 
-/// Carries out a wish. A wish that does not fit the run's state changes nothing and is written down all the same.
+/// Carries out a wish and writes it down. A wish that does not fit the run's state changes nothing.
 pub(super) fn control(
     state: &mut State,
     run: &RunId,
@@ -19,8 +19,17 @@ pub(super) fn control(
 ) -> Result<Option<Run>, MemoryError> {
     let Some(run) = state.runs.get_mut(run) else { return Ok(None) };
     let before = summary(run);
+    let fits = match (control, run.state) {
+        (Control::Pause { .. }, state) => state == RunState::Running,
+        (Control::Resume, state) => state == RunState::Paused,
+        (Control::Cancel, state) => !matches!(state, RunState::Done | RunState::Cancelled),
+        (Control::Limits(_) | Control::Configure(_), _) => true,
+    };
+    if !fits {
+        return Ok(Some(run.view()));
+    }
     match control {
-        Control::Pause { reason } => pause(run, reason),
+        Control::Pause { reason } => (run.state, run.reason) = (RunState::Paused, Some(reason.clone())),
         Control::Resume => resume(run),
         Control::Cancel => cancel(run)?,
         Control::Limits(limits) => run.limits = *limits,
@@ -63,18 +72,8 @@ pub(super) fn summary(run: &RunData) -> String {
     .to_string()
 }
 
-fn pause(run: &mut RunData, reason: &str) {
-    if matches!(run.state, RunState::Running | RunState::Paused) {
-        run.state = RunState::Paused;
-        run.reason = Some(reason.to_owned());
-    }
-}
-
 /// Goes on. Messages that came during the pause found nothing to claim and are gone, so every ready task is sent again.
 fn resume(run: &mut RunData) {
-    if run.state != RunState::Paused {
-        return;
-    }
     run.state = RunState::Running;
     run.reason = None;
     for task in run.tasks.values_mut().filter(|task| task.state == TaskState::Ready) {
@@ -84,9 +83,6 @@ fn resume(run: &mut RunData) {
 
 /// Stops for good: unfinished samples are cancelled and their tasks dropped; written samples keep their way to a shard.
 fn cancel(run: &mut RunData) -> Result<(), MemoryError> {
-    if matches!(run.state, RunState::Done | RunState::Cancelled) {
-        return Ok(());
-    }
     let cancelled: Vec<SampleId> =
         run.samples.iter().filter(|(_, sample)| sample.state.is_unfinished()).map(|(id, _)| id.clone()).collect();
     for id in &cancelled {

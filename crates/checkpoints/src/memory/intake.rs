@@ -50,7 +50,7 @@ pub(super) fn create_run(
 }
 
 /// Adds samples with the next ordinals; a key that is there already adds nothing. A row whose range is closed goes to a
-/// supplementary range, since a closed shard never changes (I7); a run that was done goes on.
+/// supplementary range, since a closed shard never changes (I7).
 pub(super) fn add_samples(state: &mut State, run: &RunId, inputs: &[(Input, u32)]) -> Result<Added, MemoryError> {
     let run = state.run_mut(run)?;
     let mut added = Added::default();
@@ -74,9 +74,6 @@ pub(super) fn add_samples(state: &mut State, run: &RunId, inputs: &[(Input, u32)
         run.samples.insert(id, fresh(input, ordinal, range, *estimate, config_version));
         count_state(&mut run.totals, SampleState::Pending, 1);
         added.added += 1;
-    }
-    if added.added > 0 && run.state == RunState::Done {
-        run.state = RunState::Running;
     }
     Ok(added)
 }
@@ -102,11 +99,13 @@ fn fresh(input: &Input, ordinal: u64, range: Range, estimate: u32, config_versio
     }
 }
 
-/// Ends intake.
+/// Ends intake. A run that was done goes on when rows were added.
 pub(super) fn start_run(state: &mut State, run: &RunId) -> Result<(), MemoryError> {
     let run = state.run_mut(run)?;
-    if run.state == RunState::Pending {
+    let open = run.samples.values().any(|sample| !sample.state.is_terminal());
+    if run.state == RunState::Pending || (run.state == RunState::Done && open) {
         run.state = RunState::Running;
+        run.reason = None;
     }
     Ok(())
 }
@@ -116,10 +115,11 @@ pub(super) fn sample_keys(state: &State, run: &RunId) -> Vec<Hash> {
     state.runs.get(run).map_or_else(Vec::new, |run| run.in_order().map(|(_, sample)| sample.input.key()).collect())
 }
 
-/// Marks a running run done if every sample is terminal and every range closed.
+/// Marks a running run done if every sample is terminal and every range published.
 pub(super) fn finish_run(state: &mut State, run: &RunId) -> Result<RunState, MemoryError> {
     let run = state.run_mut(run)?;
-    let finished = |sample: &Sample| sample.state.is_terminal() && run.shards.contains_key(&sample.range);
+    let published = |range: &Range| run.shards.get(range).is_some_and(|shard| shard.published);
+    let finished = |sample: &Sample| sample.state.is_terminal() && published(&sample.range);
     if run.state == RunState::Running && run.samples.values().all(finished) {
         run.state = RunState::Done;
     }
