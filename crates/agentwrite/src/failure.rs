@@ -78,7 +78,7 @@ codes! {
     /// The model declined.
     Refusal = "refusal", Faulty, "change the instruction or the model: `longhand retry --model M`";
     /// An error message came back as if it were text.
-    ProviderErrorText = "provider_error_text", Faulty, "a proxy answers errors with status 200; check the endpoint";
+    ProviderError = "provider_error", Faulty, "a proxy answers errors with status 200; check the endpoint";
     /// Reasoning stands in the text.
     LeakedReasoning = "leaked_reasoning", Faulty, "switch reasoning off with extra_body, or set the server's reasoning parser";
     /// The answer repeats the plan.

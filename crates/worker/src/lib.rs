@@ -1,1 +1,23 @@
-//! The one loop that every worker runs: deliver, claim, handle, checkpoint, publish, ack.
+//! The one loop that every worker runs: deliver -> claim -> handle -> checkpoint -> publish -> ack.
+//!
+//! A service brings a [`Handler`] per kind of task; everything that makes a crash harmless is here: the claim before the
+//! work, the result and its follow-up in one transaction, the ack after it, lease renewal, the spool for a store that
+//! refuses, the drain. To add a kind of task: a handler in a service, registered where `services/longhand` wires it.
+
+mod caller;
+mod chain;
+mod clock;
+mod crash;
+mod doorbell;
+mod keeper;
+mod pool;
+mod spool;
+
+pub use caller::{Asked, Caller, Gate, LiveLimits};
+pub use chain::{Done, Handler, Outcome, interrupted};
+pub use clock::{RandomDice, SystemClock};
+pub use crash::CrashPoints;
+pub use doorbell::Doorbell;
+pub use keeper::keep_leases;
+pub use pool::{Pool, PoolParts, PoolSettings};
+pub use spool::Spool;

@@ -5,22 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::ngrams::{WORDS, gram_hashes, repeated_share, word_hashes};
 use super::patterns::{CONTENT_FILTER, PROVIDER_ERROR, Probe, REASONING, REFUSAL, error_document};
 use super::{Finding, NgramIndex, loops, plan_echo, recap};
+use crate::call::Finish;
 use crate::clean;
+use crate::failure::ErrorCode;
 use crate::language::Language;
-
-/// How the model's answer ended, as the endpoint says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Finish {
-    /// By itself.
-    Stop,
-    /// At `max_tokens` or the end of the context.
-    Length,
-    /// The provider's filter ended it.
-    ContentFilter,
-    /// Anything else, or not said.
-    Other,
-}
 
 /// What a section is judged by.
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +88,21 @@ impl Hard {
             Self::Loop => "loop",
         }
     }
+
+    /// The same as an error code.
+    pub const fn error(self) -> ErrorCode {
+        match self {
+            Self::Empty => ErrorCode::Empty,
+            Self::Cut => ErrorCode::Cut,
+            Self::ContentFilter => ErrorCode::ContentFilter,
+            Self::Refusal => ErrorCode::Refusal,
+            Self::ProviderError => ErrorCode::ProviderError,
+            Self::LeakedReasoning => ErrorCode::LeakedReasoning,
+            Self::PlanEcho => ErrorCode::PlanEcho,
+            Self::TextEcho => ErrorCode::TextEcho,
+            Self::Loop => ErrorCode::Loop,
+        }
+    }
 }
 
 /// Findings that cost a re-ask and are then kept as flags.
@@ -129,6 +132,17 @@ impl Soft {
             Self::Repetition => "repetition",
             Self::Language => "language",
             Self::Chatter => "chatter",
+        }
+    }
+
+    /// The same as an error code.
+    pub const fn error(self) -> ErrorCode {
+        match self {
+            Self::Length => ErrorCode::Length,
+            Self::Recap => ErrorCode::Recap,
+            Self::Repetition => ErrorCode::Repetition,
+            Self::Language => ErrorCode::Language,
+            Self::Chatter => ErrorCode::Chatter,
         }
     }
 }

@@ -208,13 +208,11 @@ fn header_end(line: &str) -> Option<usize> {
 
 /// Where the sentence around byte `at` starts.
 pub(super) fn sentence_start(text: &str, at: usize) -> usize {
-    let mut start = 0;
-    for (index, character) in text[..at].char_indices() {
-        if ends_sentence(text, index, character) {
-            start = index + character.len_utf8();
-        }
-    }
-    start
+    let before = text[..at].char_indices().rev();
+    before
+        .map(|(index, character)| (index, character, index + character.len_utf8()))
+        .find(|(index, character, _)| ends_sentence(text, *index, *character))
+        .map_or(0, |(_, _, end)| end)
 }
 
 /// Where the sentence around byte `at` ends (exclusive).

@@ -54,8 +54,7 @@ pub(super) fn word(text: &str) -> &str {
 
 fn digits(text: &str, at: usize) -> Option<Number> {
     let bytes = text.as_bytes();
-    let is_digit = |index: usize| bytes.get(index).is_some_and(u8::is_ascii_digit);
-    let run = |from: usize| (from..).take_while(|&index| is_digit(index)).count();
+    let run = |from: usize| bytes.iter().skip(from).take_while(|byte| byte.is_ascii_digit()).count();
     let mut end = at + run(at);
     let mut plain = text[at..end].to_owned();
     // A comma groups only if exactly three digits follow; "In 2019, 300 words" is two numbers.

@@ -105,11 +105,11 @@ pub(super) fn english_kind(name: &str) -> Option<(&'static str, bool)> {
 
 /// The kind that `text` starts with, and its length in bytes.
 pub(super) fn chinese_kind(text: &str) -> Option<(&'static str, usize)> {
-    let found = CHINESE.iter().filter(|kind| text.starts_with(**kind)).max_by_key(|kind| kind.len())?;
-    let taken = found.len();
     // Other words that begin with a classifier.
     const OTHER: &[&str] =
         &["节日", "节目", "期间", "期末", "课时", "课间", "回事", "首都", "段时间", "集团", "章程", "道路"];
+    let found = CHINESE.iter().filter(|kind| text.starts_with(**kind)).max_by_key(|kind| kind.len())?;
+    let taken = found.len();
     let other = OTHER.iter().any(|word| text.starts_with(word));
     (!other).then(|| (found.trim_start_matches('个'), taken))
 }

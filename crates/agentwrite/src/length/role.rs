@@ -63,7 +63,7 @@ fn each_behind(text: &str, quantity: &Quantity) -> Option<Role> {
     {
         return near.next().map(per);
     }
-    let before = text[..quantity.start].trim_end();
+    let before = text[sentence_start(text, quantity.start)..quantity.start].trim_end();
     let noun = words(clause).next().unwrap_or_default();
     let count = numbers(before)
         .into_iter()
@@ -138,6 +138,11 @@ fn each_before(text: &str, quantity: &Quantity) -> Option<Role> {
 }
 
 fn is_part(text: &str, quantity: &Quantity) -> bool {
+    // "write a 500-word summary" asks for the summary itself
+    const ASKS: &[&str] = &[
+        "write", "compose", "create", "draft", "generate", "produce", "prepare", "give", "provide", "need", "want",
+        "me",
+    ];
     const PARTS: &[&str] = &[
         "introduction",
         "intro",
@@ -167,11 +172,6 @@ fn is_part(text: &str, quantity: &Quantity) -> bool {
         words(&text[quantity.end..sentence_end(text, quantity.end)]).find(|word| *word != "long").unwrap_or_default();
     let rest = bound_before(text, quantity.start).1;
     let clause = text.get(start..rest.len()).unwrap_or_default().rsplit([',']).next().unwrap_or_default();
-    // "write a 500-word summary" asks for the summary itself
-    const ASKS: &[&str] = &[
-        "write", "compose", "create", "draft", "generate", "produce", "prepare", "give", "provide", "need", "want",
-        "me",
-    ];
     if quantity.adjective && words(clause).next_back().is_some_and(|word| ASKS.contains(&word)) {
         return false;
     }
@@ -234,6 +234,8 @@ fn given_behind(text: &str, quantity: &Quantity) -> bool {
 
 /// Whether the verb nearest before an adjectival quantity takes a text as its object rather than making one.
 fn source_verb(sentence: &str, last: &str) -> bool {
+    // Nouns that take a text only where they stand next to it: "a review of a 5,000-word report".
+    const NOUNS: &[&str] = &["summary", "review", "critique", "translation", "feedback"];
     const MAKE: &[&str] = &[
         "write",
         "writes",
@@ -315,8 +317,6 @@ fn source_verb(sentence: &str, last: &str) -> bool {
     if ["in", "into", "as", "through", "via"].contains(&last) {
         return false;
     }
-    // Nouns that take a text only where they stand next to it: "a review of a 5,000-word report".
-    const NOUNS: &[&str] = &["summary", "review", "critique", "translation", "feedback"];
     let mut back = words(sentence).rev().take(25).enumerate().peekable();
     while let Some((distance, name)) = back.next() {
         if MAKE.contains(&name) && !(name == "for" && distance == 0) {

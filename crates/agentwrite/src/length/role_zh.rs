@@ -69,7 +69,7 @@ fn is_given(sentence: &str, after: &str, quantity: &Quantity) -> bool {
     let pointed = POINTERS.iter().any(|pointer| near.contains(pointer));
     if quantity.adjective && names_a_document(after) {
         let last = |cues: &[&str]| cues.iter().filter_map(|cue| sentence.rfind(cue).map(|at| at + cue.len())).max();
-        return pointed || last(&TAKE).is_some_and(|take| last(&MAKE).is_none_or(|make| take >= make));
+        return pointed || last(TAKE).is_some_and(|take| last(MAKE).is_none_or(|make| take >= make));
     }
     let said = sentence.ends_with("写了") || sentence.ends_with('有') || sentence.ends_with('共');
     let near = clause(sentence);

@@ -1,0 +1,206 @@
+//! A sample as its writer holds it: the context with everything that is derived from it once and grows with each section.
+
+use crate::call::ChatRequest;
+use crate::chain;
+use crate::clean;
+use crate::config::{Mode, TextConfig};
+use crate::gates::NgramIndex;
+use crate::ids::Hash;
+use crate::language::{Language, requested_language};
+use crate::plan::Plan;
+use crate::prompts::{Prompts, WriteParts};
+use crate::sample::{SampleContext, Section};
+use crate::task::{ClaimedTask, TaskKey};
+use crate::words::WordCounter;
+
+/// How many bytes of the earlier text gates look at for a repeated ending.
+const TAIL_BYTES: usize = 2_000;
+
+/// A sample in work.
+#[derive(Debug, Clone)]
+pub struct Manuscript {
+    /// Input, plan, accepted sections.
+    pub context: SampleContext,
+    plan_text: String,
+    lines: Vec<String>,
+    texts: Vec<String>,
+    index: NgramIndex,
+    head: Hash,
+    language: Option<Language>,
+    counter: WordCounter,
+}
+
+/// The language that the input asks for.
+pub fn expected_language(context: &SampleContext) -> Option<Language> {
+    match &context.input.language {
+        Some(code) => Language::from_code(code),
+        None => requested_language(context.input.instruction()),
+    }
+}
+
+impl Manuscript {
+    /// Derives everything from a context. `head` is the chain's head that the context stands for.
+    pub fn new(mut context: SampleContext, head: Hash) -> Self {
+        let language = expected_language(&context);
+        let counter = WordCounter::for_language(language.map_or("en", Language::code));
+        let plan = context.plan.clone();
+        let mut manuscript = Self {
+            plan_text: plan.as_ref().map_or(String::new(), Plan::render),
+            lines: plan.as_ref().map_or(Vec::new(), |plan| (0..plan.steps.len()).map(|index| plan.line(index)).collect()),
+            // Held once: a writer with a thousand samples in work has no room for two copies.
+            texts: context.sections.iter_mut().map(|section| std::mem::take(&mut section.text)).collect(),
+            index: NgramIndex::new(),
+            head,
+            language,
+            counter,
+            context,
+        };
+        for text in &manuscript.texts {
+            manuscript.index.add(text);
+        }
+        manuscript
+    }
+
+    /// Whether a claimed task continues exactly this manuscript: same sample, same revision, same standing text.
+    pub fn continues(&self, task: &ClaimedTask, mode: Mode) -> bool {
+        self.stands_for(&task.key) && task.context_hash == self.head && mode == Mode::Serial
+    }
+
+    fn stands_for(&self, key: &TaskKey) -> bool {
+        self.context.run == key.run
+            && self.context.sample.as_str() == key.subject
+            && self.context.revision == key.revision
+            && self.texts.len() == key.place as usize
+    }
+
+    /// Takes in a section that was accepted, and the tokens of the prompt that it answered.
+    pub fn accept(&mut self, section: Section, chain: Hash, prompt_tokens: Option<u64>) {
+        self.index.add(&section.text);
+        let Section { text, .. } = section;
+        self.texts.push(text);
+        self.context.candidates.clear();
+        self.context.last_prompt_tokens = prompt_tokens;
+        self.head = chain;
+    }
+
+    /// The chain's head after one more section.
+    pub fn head_after(&self, text: &str, mode: Mode) -> Hash {
+        match mode {
+            Mode::Serial => chain::with_section(self.head, text),
+            Mode::Parallel => self.head,
+        }
+    }
+
+    /// The words of the plan's step.
+    pub fn target(&self, place: u32) -> u32 {
+        let step = self.context.plan.as_ref().and_then(|plan| plan.steps.get(place as usize));
+        step.map_or(0, |step| step.words)
+    }
+
+    /// Number of steps.
+    pub fn places(&self) -> u32 {
+        self.lines.len() as u32
+    }
+
+    /// The word counter of the sample's language.
+    pub fn counter(&self) -> WordCounter {
+        self.counter
+    }
+
+    /// The language asked for.
+    pub fn language(&self) -> Option<Language> {
+        self.language
+    }
+
+    /// The plan's lines.
+    pub fn lines(&self) -> &[String] {
+        &self.lines
+    }
+
+    /// N-grams of the earlier text (serial mode).
+    pub fn index(&self) -> &NgramIndex {
+        &self.index
+    }
+
+    /// The end of the text before `place`; empty in parallel mode, where no section sees another.
+    pub fn tail(&self, mode: Mode) -> &str {
+        let text = match mode {
+            Mode::Serial => self.texts.last().map_or("", String::as_str),
+            Mode::Parallel => "",
+        };
+        &text[text.floor_char_boundary(text.len().saturating_sub(TAIL_BYTES))..]
+    }
+
+    /// Bytes of the accepted text before the last section: what the previous prompt held.
+    pub fn last_text_bytes(&self) -> usize {
+        self.texts.last().map_or(0, String::len)
+    }
+
+    /// The request for the section at `place`.
+    pub fn request(&self, config: &TextConfig, prompts: &Prompts, task: &ClaimedTask) -> ChatRequest {
+        let place = task.key.place as usize;
+        let earlier: &[String] = match config.mode {
+            Mode::Serial => &self.texts,
+            Mode::Parallel => &[],
+        };
+        let messages = prompts.write(&WriteParts {
+            context: self.context.input.context(),
+            instruction: self.context.input.instruction(),
+            plan: &self.plan_text,
+            lines: &self.lines,
+            earlier,
+            step: place,
+            fault: task.hint.fault.as_deref(),
+        });
+        let role = &config.write;
+        ChatRequest {
+            model: self.context.model.clone().unwrap_or_else(|| role.model.clone()),
+            messages,
+            temperature: role.temperature,
+            top_p: role.top_p,
+            max_tokens: token_limit(self.target(task.key.place), self.language, role.max_tokens, task.hint.doublings)
+                + role.reasoning_tokens,
+            seed: request_seed(config.seed, task),
+            schema: None,
+            extra_body: role.extra_body.clone(),
+            affinity: self.context.sample.as_str().to_owned(),
+        }
+    }
+
+    /// The whole text as it stands.
+    pub fn text(&self) -> String {
+        let texts: Vec<&str> = self.texts.iter().map(String::as_str).collect();
+        clean::join(&texts)
+    }
+}
+
+/// Tokens that a text of so many words needs, generously: 1.4 a word, 1.6 a character of Chinese and its neighbours.
+pub fn tokens_for(words: u32, language: Option<Language>) -> u64 {
+    let per_hundred = match language.map(Language::code) {
+        Some("zh" | "ja" | "ko" | "th") => 160,
+        Some("en") | None => 140,
+        Some(_) => 250,
+    };
+    u64::from(words) * per_hundred / 100
+}
+
+/// Three times the target in tokens, at least 1,024, at most the role's limit; doubled after each cut answer, up to 8 times.
+fn token_limit(words: u32, language: Option<Language>, most: u32, doublings: u32) -> u32 {
+    let wanted = (3 * tokens_for(words, language)).clamp(1_024.min(u64::from(most)), u64::from(most)) as u32;
+    wanted.saturating_mul(1 << doublings.min(3))
+}
+
+/// The request seed: another one after each answer that failed a gate, the same one after a crash. 31 bits, which every
+/// server takes.
+pub fn request_seed(seed: u64, task: &ClaimedTask) -> u64 {
+    let key = &task.key;
+    let parts = [
+        seed.to_string(),
+        key.kind.as_str().to_owned(),
+        key.subject.clone(),
+        key.place.to_string(),
+        key.revision.to_string(),
+        task.bad_answers.to_string(),
+    ];
+    Hash::of("request seed", &parts).to_u64() & 0x7fff_ffff
+}

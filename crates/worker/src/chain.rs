@@ -1,0 +1,269 @@
+//! One claimed task after another, for as long as each commit hands over the next: depth first, the prefix still warm.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use agentwrite::failure::ErrorCode;
+use agentwrite::ids::OwnerId;
+use agentwrite::manuscript::Manuscript;
+use agentwrite::ports::{
+    ClaimNext, ClaimTask, Clock, Control, Delivery, Dice, DispatchStore, FollowUp, RecordFailure, RecordResult,
+    Recorded, RunStore, TaskQueue, TaskResult, TaskStore,
+};
+use agentwrite::sample::Section;
+use agentwrite::task::{
+    AfterFailure, AttemptEnd, ClaimedTask, CountAs, Hint, Kind, KeptAnswer, LeaseTimes, TaskFailure,
+};
+use async_trait::async_trait;
+use backoff::{ExponentialBuilder, Retryable};
+use tokio_util::sync::CancellationToken;
+
+use crate::{CrashPoints, Doorbell, Spool};
+
+/// A good result, ready to be recorded.
+#[derive(Debug)]
+pub struct Done {
+    /// The result.
+    pub result: TaskResult,
+    /// The attempt whose answer it is; the one at hand if absent.
+    pub origin: Option<agentwrite::ids::AttemptId>,
+    /// Usage, price, times.
+    pub end: AttemptEnd,
+    /// The answer, where it must be kept.
+    pub answer: Option<KeptAnswer>,
+    /// What it sets in motion.
+    pub follow_ups: Vec<FollowUp>,
+}
+
+/// What a handler made of a task.
+#[derive(Debug)]
+pub enum Outcome {
+    /// A result.
+    Done(Box<Done>),
+    /// A failed try.
+    Failed {
+        /// What happened and what becomes of the task.
+        failure: Box<TaskFailure>,
+        /// Usage, price, times.
+        end: AttemptEnd,
+        /// No call of this run can succeed: it is paused for this reason.
+        pause: Option<ErrorCode>,
+    },
+}
+
+/// What a service brings for a kind of task: the request, the call, what the answer means.
+#[async_trait]
+pub trait Handler: Send + Sync {
+    /// The kind it handles.
+    fn kind(&self) -> Kind;
+    /// Does the work. `memory` is the manuscript that the chain's last task left, `None` at its start.
+    async fn handle(&self, task: &ClaimedTask, memory: &mut Option<Manuscript>) -> Outcome;
+}
+
+/// What every chain of a process shares.
+pub(crate) struct Shared {
+    pub(crate) tasks: Arc<dyn TaskStore>,
+    pub(crate) outbox: Arc<dyn DispatchStore>,
+    pub(crate) runs: Arc<dyn RunStore>,
+    pub(crate) queue: Arc<dyn TaskQueue>,
+    pub(crate) handlers: HashMap<Kind, Arc<dyn Handler>>,
+    pub(crate) owner: OwnerId,
+    pub(crate) leases: LeaseTimes,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) dice: Arc<dyn Dice>,
+    pub(crate) planner: Doorbell,
+    pub(crate) packer: Doorbell,
+    pub(crate) spool: Option<Spool>,
+    pub(crate) crash: CrashPoints,
+    pub(crate) drain: CancellationToken,
+    pub(crate) abort: CancellationToken,
+}
+
+impl Shared {
+    /// Works off one delivery and the chain that it starts. `go_on` says whether this slot may take the next task.
+    pub(crate) async fn work(&self, delivery: Box<dyn Delivery>, go_on: impl Fn() -> bool) {
+        self.crash.pass("after_deliver");
+        let claim = ClaimTask {
+            task: delivery.message().task.clone(),
+            owner: self.owner.clone(),
+            attempt: self.dice.attempt_id(),
+            lease: self.leases.lease,
+            now: self.clock.now(),
+        };
+        let claimed = match self.tasks.claim_task(claim).await {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                tracing::warn!(%error, "a claim failed; the message goes back");
+                tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+                return;
+            }
+        };
+        let Some(first) = claimed else {
+            self.ack(delivery).await;
+            self.planner.ring();
+            return;
+        };
+        self.crash.pass("after_claim");
+        let mut delivery = Some(delivery);
+        let mut memory = None;
+        let mut next = Some(first);
+        while let Some(task) = next.take() {
+            let Some(handler) = self.handlers.get(&task.key.kind) else { break };
+            let outcome = handler.handle(&task, &mut memory).await;
+            self.crash.pass("after_answer");
+            next = match outcome {
+                Outcome::Done(done) => self.record(&task, *done, &mut memory, go_on()).await,
+                Outcome::Failed { failure, end, pause } => {
+                    self.fail(&task, *failure, end, pause).await;
+                    None
+                }
+            };
+            if let Some(delivery) = delivery.take() {
+                self.crash.pass("before_ack");
+                self.ack(delivery).await;
+                self.crash.pass("after_ack");
+            }
+        }
+        self.planner.ring();
+    }
+
+    async fn ack(&self, delivery: Box<dyn Delivery>) {
+        if let Err(error) = delivery.ack().await {
+            // The message will come again and find nothing to claim.
+            tracing::debug!(%error, "an ack did not arrive");
+        }
+    }
+
+    /// Records a result until the store takes it; returns the next task if it was claimed with it.
+    async fn record(
+        &self,
+        task: &ClaimedTask,
+        done: Done,
+        memory: &mut Option<Manuscript>,
+        go_on: bool,
+    ) -> Option<ClaimedTask> {
+        let record = RecordResult {
+            task: task.key.clone(),
+            context_hash: task.context_hash,
+            owner: self.owner.clone(),
+            attempt: task.attempt.clone(),
+            origin: done.origin.unwrap_or_else(|| task.attempt.clone()),
+            end: done.end,
+            result: done.result,
+            answer: done.answer,
+            follow_ups: done.follow_ups,
+            claim_next: go_on
+                .then(|| ClaimNext { attempt: self.dice.attempt_id(), lease: self.leases.lease }),
+            now: self.clock.now(),
+        };
+        self.crash.pass("before_commit");
+        let recorded = self.commit(&record).await?;
+        self.crash.pass("after_commit");
+        match recorded {
+            Recorded::Accepted { next, publish } => {
+                self.publish(publish).await;
+                if next.is_none() {
+                    self.packer.ring();
+                }
+                keep(memory, record);
+                next
+            }
+            Recorded::Repeated | Recorded::Wasted => None,
+        }
+    }
+
+    /// The answer is paid for: it is committed again and again until the store takes it or the process must stop, and then
+    /// it goes to the spool.
+    async fn commit(&self, record: &RecordResult) -> Option<Recorded> {
+        let attempt = || async { self.tasks.record_result(record.clone()).await };
+        let patience = ExponentialBuilder::default()
+            .with_min_delay(std::time::Duration::from_millis(50))
+            .with_max_delay(std::time::Duration::from_secs(2))
+            .without_max_times();
+        let committed = attempt
+            .retry(patience)
+            .notify(|error, wait| tracing::warn!(%error, ?wait, "the store refused a result; trying again"));
+        let recorded = tokio::select! {
+            biased;
+            recorded = committed => recorded.ok(),
+            () = self.abort.cancelled() => None,
+        };
+        if recorded.is_none()
+            && let Some(spool) = &self.spool
+            && let Err(error) = spool.write(record)
+        {
+            tracing::error!(%error, attempt = %record.attempt, "an answer could not be kept");
+        }
+        recorded
+    }
+
+    /// The committing process publishes its own outbox rows and deletes them; the relay takes what it could not.
+    async fn publish(&self, rows: Vec<agentwrite::ports::OutboxRow>) {
+        if rows.is_empty() {
+            return;
+        }
+        let (ids, messages): (Vec<i64>, Vec<_>) = rows.into_iter().map(|row| (row.id, row.message)).unzip();
+        let published = self.queue.publish(&messages).await;
+        if published.is_ok()
+            && let Err(error) = self.outbox.delete_outbox(&ids).await
+        {
+            tracing::debug!(%error, "the relay will send these messages once more");
+        }
+    }
+
+    async fn fail(&self, task: &ClaimedTask, failure: TaskFailure, end: AttemptEnd, pause: Option<ErrorCode>) {
+        if failure.after == AfterFailure::Dead {
+            self.packer.ring();
+        }
+        tracing::debug!(subject = %task.key.subject, place = task.key.place, code = %failure.code, message = %failure.message,
+            "a try failed");
+        let record = RecordFailure {
+            task: task.key.clone(),
+            fence: task.fence,
+            attempt: task.attempt.clone(),
+            end,
+            failure,
+            now: self.clock.now(),
+        };
+        let attempt = || async { self.tasks.record_failure(record.clone()).await };
+        let patience = ExponentialBuilder::default()
+            .with_min_delay(std::time::Duration::from_millis(50))
+            .with_max_times(6);
+        if let Err(error) = attempt.retry(patience).await {
+            // Rescue frees the task when its lease lapses.
+            tracing::warn!(%error, "a failure could not be recorded");
+        }
+        if let Some(code) = pause {
+            let wish = Control::Pause { reason: code.as_str().to_owned() };
+            if let Err(error) = self.runs.control(&task.key.run, "worker", &wish, self.clock.now()).await {
+                tracing::warn!(%error, "the run could not be paused");
+            }
+            self.planner.ring();
+        }
+        if self.drain.is_cancelled() {
+            tracing::debug!("draining");
+        }
+    }
+}
+
+/// What was accepted stands in the manuscript for the chain's next task.
+fn keep(memory: &mut Option<Manuscript>, record: RecordResult) {
+    let RecordResult { task, origin, end, result, .. } = record;
+    if let (TaskResult::Section { text, words, flags, chain }, Some(manuscript)) = (result, memory.as_mut()) {
+        let tokens = end.usage.reported.then_some(end.usage.prompt_tokens);
+        manuscript.accept(Section { place: task.place, text, words, flags, attempt: origin }, chain, tokens);
+    }
+}
+
+/// A failure that counts as an interruption: the process stops.
+pub fn interrupted(end: &AttemptEnd, task: &ClaimedTask, now: agentwrite::ids::Timestamp) -> TaskFailure {
+    TaskFailure {
+        code: ErrorCode::Interrupted,
+        message: "the process stopped".to_owned(),
+        count: if end.called { CountAs::Crash } else { CountAs::Nothing },
+        bad_answer: false,
+        after: AfterFailure::RetryAt(now),
+        hint: Hint { ..task.hint.clone() },
+        answer: None,
+    }
+}

@@ -1,0 +1,51 @@
+//! Crash points: named places at which a test build kills its own process, to prove that nothing is lost there.
+
+/// Where to crash, by name and count. Empty in production builds.
+#[derive(Debug, Clone, Default)]
+pub struct CrashPoints {
+    #[cfg(feature = "crash-points")]
+    armed: Option<(String, std::sync::Arc<std::sync::atomic::AtomicI64>)>,
+}
+
+impl CrashPoints {
+    /// Every named point on the way of a task.
+    pub const NAMES: [&'static str; 9] = [
+        "after_deliver",
+        "after_claim",
+        "before_call",
+        "after_answer",
+        "before_commit",
+        "after_commit",
+        "before_ack",
+        "after_ack",
+        "after_shard_files",
+    ];
+
+    /// Arms one point: `name:n` crashes the n-th time that it is passed.
+    #[cfg(feature = "crash-points")]
+    pub fn armed(text: &str) -> Option<Self> {
+        let (name, count) = text.split_once(':').unwrap_or((text, "1"));
+        if !Self::NAMES.contains(&name) {
+            return None;
+        }
+        let count = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(count.parse().ok()?));
+        Some(Self { armed: Some((name.to_owned(), count)) })
+    }
+
+    /// Passes a point.
+    #[cfg(feature = "crash-points")]
+    pub fn pass(&self, name: &str) {
+        if let Some((armed, left)) = &self.armed
+            && armed == name
+            && left.fetch_sub(1, std::sync::atomic::Ordering::Relaxed) == 1
+        {
+            // No unwinding, no destructors, no flush: as close to `kill -9` as a process can do to itself.
+            std::process::abort();
+        }
+    }
+
+    /// Passes a point: nothing in a build without the feature.
+    #[cfg(not(feature = "crash-points"))]
+    #[inline]
+    pub fn pass(&self, _name: &str) {}
+}
