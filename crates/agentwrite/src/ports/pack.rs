@@ -118,7 +118,7 @@ pub struct PackedSample {
 /// The store as the shard packer sees it.
 #[async_trait]
 pub trait PackStore: Send + Sync {
-    /// Written samples without a verdict, in ordinal order, at most `most`, after the ordinal `after`.
+    /// Written samples without a verdict, in ordinal order, at most `most`.
     async fn unjudged(&self, run: &RunId, most: u32) -> Result<Vec<SampleContext>, StoreError>;
 
     /// Records a verdict on a written sample of this revision; a rejecting one rejects it. Repeatable.

@@ -149,13 +149,14 @@ pub trait RunStore: Send + Sync {
     /// the expected number of steps of each.
     async fn add_samples(&self, run: &RunId, inputs: &[(Input, u32)], now: Timestamp) -> Result<Added, StoreError>;
 
-    /// Ends intake: a pending run starts running.
+    /// Ends intake: a pending run starts running, and a done one to which samples were added goes on.
     async fn start_run(&self, run: &RunId, now: Timestamp) -> Result<(), StoreError>;
 
     /// The sample keys of a run in ordinal order, for comparing input with what was submitted.
     async fn sample_keys(&self, run: &RunId) -> Result<Vec<Hash>, StoreError>;
 
-    /// Carries out an operator's wish and writes it down (who, what, before, after). `None` if there is no such run.
+    /// Carries out an operator's wish and writes it down (who, what, before, after). A wish that does not fit the run's
+    /// state (resume a done run) changes nothing. `None` if there is no such run.
     async fn control(
         &self,
         run: &RunId,
@@ -167,6 +168,6 @@ pub trait RunStore: Send + Sync {
     /// Starts samples again, each as a new generation; with `from_section` or `model` as a new revision.
     async fn retry(&self, run: &RunId, who: &str, plan: &RetryPlan, now: Timestamp) -> Result<Retried, StoreError>;
 
-    /// Marks a run done if every sample is terminal and every range closed. Returns its state now.
+    /// Marks a running run done if every sample is terminal and every range published. Returns its state now.
     async fn finish_run(&self, run: &RunId, now: Timestamp) -> Result<RunState, StoreError>;
 }

@@ -1,0 +1,127 @@
+//! Traffic to the endpoints: virtual schedules, gates, the run's cap.
+//!
+//! A bucket is one number: the time at which its next unit is free. A call starts no earlier than that, less one second's
+//! worth of burst, and pushes it on by the time that its units take.
+
+use agentwrite::ids::{RunId, Timestamp};
+use agentwrite::ports::{Reservation, Reserve, StoreError, TrafficStore};
+use async_trait::async_trait;
+
+use super::rows::Attempt;
+use super::state::{RunData, State};
+use super::{MemoryError, MemoryStore};
+
+/// Milliseconds per minute, and the burst that is allowed.
+const MINUTE_MS: f64 = 60_000.0;
+const BURST_MS: f64 = 1_000.0;
+
+/// What a call takes from one bucket.
+struct Draw {
+    bucket: String,
+    /// How long its units take at the bucket's rate.
+    takes_ms: f64,
+    /// How far it may run ahead of the schedule.
+    ahead_ms: f64,
+}
+
+fn draws(run: &RunData, reserve: &Reserve) -> Vec<Draw> {
+    let mut draws = Vec::new();
+    if let Some(rpm) = run.limits.rpm {
+        let takes_ms = MINUTE_MS / f64::from(rpm.max(1));
+        // The request itself is part of the burst, and one request always is.
+        let ahead_ms = (BURST_MS - takes_ms).max(0.0);
+        draws.push(Draw { bucket: requests(&reserve.endpoint), takes_ms, ahead_ms });
+    }
+    if let Some(tpm) = run.limits.tpm {
+        let takes_ms = reserve.tokens as f64 * MINUTE_MS / f64::from(tpm.max(1));
+        draws.push(Draw { bucket: tokens(&reserve.endpoint), takes_ms, ahead_ms: BURST_MS });
+    }
+    draws
+}
+
+fn requests(endpoint: &str) -> String {
+    format!("requests {endpoint}")
+}
+
+fn tokens(endpoint: &str) -> String {
+    format!("tokens {endpoint}")
+}
+
+fn reserve(state: &mut State, reserve: &Reserve) -> Result<Reservation, MemoryError> {
+    let run = state.runs.get_mut(&reserve.run).ok_or_else(|| MemoryError::NoRun(reserve.run.clone()))?;
+    if passes_cap(run, reserve) {
+        return Ok(Reservation::OverBudget);
+    }
+    if reserve.worst_nanousd.is_some() {
+        if !run.attempts.get(&reserve.attempt).is_some_and(Attempt::is_open) {
+            return Err(MemoryError::AttemptNotOpen(reserve.attempt.clone()));
+        }
+        run.change_attempt(&reserve.attempt, |attempt| attempt.reserved_nanousd = reserve.worst_nanousd);
+    }
+    let draws = draws(run, reserve);
+    let closed_until = state.gates.get(&reserve.endpoint).map_or(i64::MIN, |(until, _)| until.0);
+    let mut start = reserve.now.0.max(closed_until) as f64;
+    for draw in &draws {
+        start = start.max(state.buckets.get(&draw.bucket).copied().unwrap_or(f64::MIN) - draw.ahead_ms);
+    }
+    for draw in &draws {
+        let free_at = state.buckets.entry(draw.bucket.clone()).or_insert(f64::MIN);
+        *free_at = free_at.max(start) + draw.takes_ms;
+    }
+    Ok(Reservation::StartAt(Timestamp(start.ceil() as i64)))
+}
+
+/// Whether settled + reserved + the worst case would pass the cap. Under a cap a call without a price may not start. A
+/// repeated wish replaces what the attempt had reserved.
+fn passes_cap(run: &RunData, reserve: &Reserve) -> bool {
+    let Some(cap) = run.limits.max_cost_nanousd else { return false };
+    let Some(worst) = reserve.worst_nanousd else { return true };
+    let own = run.attempts.get(&reserve.attempt).filter(|attempt| attempt.is_open());
+    let own = own.and_then(|attempt| attempt.reserved_nanousd).unwrap_or(0);
+    run.totals.settled_nanousd + run.totals.reserved_nanousd - own + worst > cap
+}
+
+fn settle(state: &mut State, run: &RunId, endpoint: &str, unused_tokens: i64) {
+    let Some(tpm) = state.runs.get(run).and_then(|run| run.limits.tpm) else { return };
+    if let Some(free_at) = state.buckets.get_mut(&tokens(endpoint)) {
+        *free_at -= unused_tokens as f64 * MINUTE_MS / f64::from(tpm.max(1));
+    }
+}
+
+/// A closed gate is only ever prolonged.
+fn close_gate(state: &mut State, endpoint: &str, until: Timestamp, reason: &str) {
+    if state.gates.get(endpoint).is_none_or(|(closed_until, _)| *closed_until < until) {
+        state.gates.insert(endpoint.to_owned(), (until, reason.to_owned()));
+    }
+}
+
+#[async_trait]
+impl TrafficStore for MemoryStore {
+    async fn reserve(&self, wish: Reserve) -> Result<Reservation, StoreError> {
+        self.write("reserve", |state| reserve(state, &wish))
+    }
+
+    async fn settle(&self, run: &RunId, endpoint: &str, unused_tokens: i64, _now: Timestamp) -> Result<(), StoreError> {
+        self.write("settle", |state| {
+            settle(state, run, endpoint, unused_tokens);
+            Ok(())
+        })
+    }
+
+    async fn close_gate(
+        &self,
+        endpoint: &str,
+        until: Timestamp,
+        reason: &str,
+        _now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write("close_gate", |state| {
+            close_gate(state, endpoint, until, reason);
+            Ok(())
+        })
+    }
+
+    async fn gate(&self, endpoint: &str) -> Result<Option<(Timestamp, String)>, StoreError> {
+        self.read(|state| state.gates.get(endpoint).cloned())
+    }
+}
