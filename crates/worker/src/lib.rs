@@ -7,6 +7,7 @@
 mod caller;
 mod chain;
 mod clock;
+mod configs;
 mod crash;
 mod doorbell;
 mod failures;
@@ -17,6 +18,7 @@ mod spool;
 pub use caller::{Asked, Caller, Gate, LiveLimits};
 pub use chain::{Done, Handler, Outcome, interrupted};
 pub use clock::{RandomDice, SystemClock};
+pub use configs::{RunConfigs, Settled};
 pub use crash::CrashPoints;
 pub use doorbell::Doorbell;
 pub use failures::Failures;

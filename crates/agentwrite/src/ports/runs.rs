@@ -142,6 +142,9 @@ pub trait RunStore: Send + Sync {
     /// Reads a run.
     async fn run(&self, id: &RunId) -> Result<Option<Run>, StoreError>;
 
+    /// A version of a run's configuration.
+    async fn config(&self, run: &RunId, version: u32) -> Result<Option<RunConfig>, StoreError>;
+
     /// All runs, newest first.
     async fn runs(&self) -> Result<Vec<Run>, StoreError>;
 

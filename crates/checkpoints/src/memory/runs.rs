@@ -27,6 +27,11 @@ impl RunStore for MemoryStore {
         self.read(|state| state.runs.get(id).map(super::state::RunData::view))
     }
 
+    async fn config(&self, run: &RunId, version: u32) -> Result<Option<RunConfig>, StoreError> {
+        let index = (version as usize).checked_sub(1);
+        self.read(|state| index.and_then(|index| state.runs.get(run)?.configs.get(index).cloned()))
+    }
+
     async fn runs(&self) -> Result<Vec<Run>, StoreError> {
         self.read(|state| {
             let mut runs: Vec<Run> = state.runs.values().map(super::state::RunData::view).collect();

@@ -32,6 +32,7 @@ pub(super) async fn load_context(
         ordinal: row.try_get::<i64, _>("ordinal")? as u64,
         input: json(row.try_get("input")?)?,
         revision,
+        config_version: row.try_get("config_version")?,
         model: row.try_get("model")?,
         plan: plan.as_deref().map(json).transpose()?,
         sections: load_sections(connection, run, sample, revision).await?,
@@ -86,6 +87,7 @@ pub(super) async fn load_for_task(
         .bind(task.run.as_str())
         .bind(&task.subject)
         .bind(task.revision)
+        .bind(task.kind.as_str())
         .fetch_optional(connection)
         .await?;
     context.last_prompt_tokens = tokens.map(|tokens| tokens as u64);
