@@ -173,19 +173,12 @@ pub async fn drive(
 }
 
 /// Test builds only: `LONGHAND_CRASH=point:n` kills the process there.
-#[cfg(feature = "crash-points")]
 fn crash_points() -> Result<worker::CrashPoints, Fault> {
     match crate::settings::environment().get("LONGHAND_CRASH") {
         None => Ok(worker::CrashPoints::default()),
         Some(text) => worker::CrashPoints::armed(text)
-            .ok_or_else(|| Fault::usage("crash_point", format!("there is no crash point {text}"))),
+            .ok_or_else(|| Fault::usage("crash_point", format!("this build has no crash point {text}"))),
     }
-}
-
-#[cfg(not(feature = "crash-points"))]
-#[expect(clippy::unnecessary_wraps, reason = "the test build's version can fail")]
-fn crash_points() -> Result<worker::CrashPoints, Fault> {
-    Ok(worker::CrashPoints::default())
 }
 
 /// The exit code of a run as it stands.
