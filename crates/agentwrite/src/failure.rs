@@ -175,4 +175,12 @@ mod tests {
         }
         assert!("nonsense".parse::<ErrorCode>().is_err());
     }
+
+    #[test]
+    fn every_code_is_documented() {
+        let operations = include_str!("../../../docs/OPERATIONS.md");
+        for code in ErrorCode::ALL {
+            assert!(operations.contains(&format!("| `{code}` |")), "{code} is missing in docs/OPERATIONS.md");
+        }
+    }
 }
