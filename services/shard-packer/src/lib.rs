@@ -1,13 +1,29 @@
-//! placeholder
-use std::sync::Arc;
-use agentwrite::ids::RunId; use agentwrite::ports::*; use dataset::DatasetFolder; use tokio_util::sync::CancellationToken; use worker::*;
-pub struct PackerParts { pub store: Arc<dyn PackStore>, pub runs: Arc<dyn RunStore>, pub report: Arc<dyn ReportStore>, pub folder: Arc<DatasetFolder>, pub clock: Arc<dyn Clock>, pub run: RunId, pub bell: Doorbell, pub planner: Doorbell, pub crash: CrashPoints }
-pub struct Packer(PackerParts);
-impl Packer { pub fn new(p: PackerParts) -> Self { Self(p) }
- pub async fn run(&self, stop: &CancellationToken) -> Result<(), StoreError> {
-   loop {
-     for c in self.0.store.unjudged(&self.0.run, 64).await? { let v = Verdict { rejected: None, flags: vec![], length_score: None, words: 1, words_unicode: 1, language: None, signature: vec![] }; self.0.store.record_verdict(&self.0.run, &c.sample, c.revision, &v, self.0.clock.now()).await?; }
-     for r in self.0.store.closable(&self.0.run).await? { if let Some(c) = self.0.store.close_range(&self.0.run, r, &[], self.0.clock.now()).await? { self.0.store.publish_shard(&self.0.run, r, c.fence, c.members.len() as u64, &[], self.0.clock.now()).await?; self.0.planner.ring(); } }
-     if stop.is_cancelled() { return Ok(()); }
-     tokio::select! { () = stop.cancelled() => {}, () = self.0.bell.heard_within(std::time::Duration::from_millis(500)) => {} }
-   } } }
+//! Sample gates, shards, manifest and card: from written samples to a folder that training loads.
+//!
+//! The way of a sample: [`judge_sample`] (gates on one text) -> a range whose samples are all settled closes, with the
+//! near-duplicate gate over its texts in ordinal order -> [`row_of`] -> files -> published in the store -> manifest, card.
+//!
+//! Promises:
+//! - the same texts give byte-identical files, whatever the order in which samples finished and whoever died on the way;
+//! - a range is frozen in the store before its files are made, and published after they are durable: a crash between the
+//!   two is mended at the next start from what was frozen;
+//! - nothing here makes a call, so [`repack`] can apply other thresholds to stored text.
+//!
+//! To add a sample gate: `agentwrite::gates::sample`, and its code in `judge`.
+
+mod blocking;
+mod catalogue;
+mod duplicates;
+mod error;
+mod judge;
+mod manifest;
+mod packer;
+mod repack;
+mod row;
+mod shard;
+
+pub use error::PackError;
+pub use judge::judge_sample;
+pub use packer::{Packer, PackerParts, PackerSettings};
+pub use repack::{RepackReport, RepackSource, repack};
+pub use row::row_of;

@@ -28,8 +28,7 @@ impl RunStore for MemoryStore {
     }
 
     async fn config(&self, run: &RunId, version: u32) -> Result<Option<RunConfig>, StoreError> {
-        let index = (version as usize).checked_sub(1);
-        self.read(|state| index.and_then(|index| state.runs.get(run)?.configs.get(index).cloned()))
+        self.read(|state| state.runs.get(run)?.configs.get((version as usize).checked_sub(1)?).cloned())
     }
 
     async fn runs(&self) -> Result<Vec<Run>, StoreError> {
