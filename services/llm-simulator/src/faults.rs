@@ -137,7 +137,8 @@ impl FromStr for Faults {
                 faults = Self::all(rate);
                 continue;
             }
-            let known = |kind: &&FaultKind| kind.as_str().trim_start_matches("rate_") == name.trim_start_matches("rate_");
+            let known =
+                |kind: &&FaultKind| kind.as_str().trim_start_matches("rate_") == name.trim_start_matches("rate_");
             let kind = FaultKind::ALL.iter().find(known).ok_or_else(|| {
                 let names = FaultKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
                 FaultsError(format!("unknown fault {name:?}; known are all, {names}"))

@@ -136,8 +136,15 @@ fn deliver(app: &App, call: &Call<'_>, answer: Answer) -> Response {
     // A whole answer always states a finish reason.
     let broken = broken.filter(|&broken| call.stream || broken != Broken::NoFinish);
     let id = app.ids.fetch_add(1, Ordering::Relaxed);
-    let written =
-        Written { text: &text, reasoning: reasoning.as_deref(), finish, usage: &usage, broken, model: &call.ask.model, id };
+    let written = Written {
+        text: &text,
+        reasoning: reasoning.as_deref(),
+        finish,
+        usage: &usage,
+        broken,
+        model: &call.ask.model,
+        id,
+    };
     let keep_alive = Duration::from_millis(app.simulator.config().keep_alive_ms);
     let (steps, ending) = match broken {
         Some(Broken::KeepAlive) => {
@@ -190,7 +197,8 @@ fn state_limits(headers: &mut HeaderMap, limits: &LimitState) {
     for (names, state) in [(REQUESTS, limits.requests), (TOKENS, limits.tokens)] {
         let Some((limit, left, reset)) = state else { continue };
         let reset = HeaderValue::from_str(&format!("{:.3}s", reset.as_secs_f64()));
-        let values = [HeaderValue::from(limit), HeaderValue::from(left), reset.unwrap_or(HeaderValue::from_static("0s"))];
+        let values =
+            [HeaderValue::from(limit), HeaderValue::from(left), reset.unwrap_or(HeaderValue::from_static("0s"))];
         for (name, value) in names.into_iter().zip(values) {
             headers.insert(HeaderName::from_static(name), value);
         }

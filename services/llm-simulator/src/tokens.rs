@@ -39,7 +39,11 @@ pub fn estimate(text: &str) -> u64 {
 pub(crate) fn cut(text: &str, tokens: u64) -> &str {
     let mut weight = Weight::default();
     for (at, char) in text.char_indices() {
-        if char.is_ascii() { weight.ascii += 1 } else { weight.wide += 1 }
+        if char.is_ascii() {
+            weight.ascii += 1
+        } else {
+            weight.wide += 1
+        }
         if weight.tokens() > tokens {
             return &text[..at];
         }

@@ -16,7 +16,7 @@ use checkpoints::sqlite::SqliteStore;
 use dataset::DatasetFolder;
 use planner::{PlanHandler, Planner, PlannerParts, PlannerSettings};
 use section_writer::SectionHandler;
-use shard_packer::{Packer, PackerParts};
+use shard_packer::{Packer, PackerParts, PackerSettings};
 use task_queue::InProcessQueue;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -80,14 +80,18 @@ impl Embedded {
         let dice = Arc::new(RandomDice::default());
         let owner = OwnerId::new(dice.id("own"));
         self.recover(&owner, &*clock).await?;
-        let tokens =
-            Tokens { drain: CancellationToken::new(), abort: CancellationToken::new(), packing: CancellationToken::new() };
+        let tokens = Tokens {
+            drain: CancellationToken::new(),
+            abort: CancellationToken::new(),
+            packing: CancellationToken::new(),
+        };
         let (limits, live) = watch::channel(self.run.limits);
         let (planner_bell, packer_bell) = (Doorbell::new(), Doorbell::new());
         let queue = Arc::new(InProcessQueue::new());
         let gate = Gate::default();
         let configs = RunConfigs::load(&*self.store, &self.run).await.map_err(|error| {
-            Fault::new("config_version", Exit::Unreachable, "the run's configuration cannot be used").because(chain_of(&error))
+            Fault::new("config_version", Exit::Unreachable, "the run's configuration cannot be used")
+                .because(chain_of(&error))
         })?;
         let caller = || Caller {
             model: Arc::clone(&self.model),
@@ -141,7 +145,7 @@ impl Embedded {
                 rest: Duration::from_millis(4),
             },
         );
-        let packer = self.packer(&clock, packer_bell.clone(), planner_bell.clone())?;
+        let packer = self.packer(&owner, &clock, packer_bell.clone(), planner_bell.clone())?;
         let side = TaskTracker::new();
         side.spawn(keep_leases(
             Arc::clone(&self.store) as Arc<dyn TaskStore>,
@@ -150,17 +154,33 @@ impl Embedded {
             Arc::clone(&clock),
             tokens.packing.clone(),
         ));
-        side.spawn(watch_control(Arc::clone(&self.store), self.run.clone(), limits, planner_bell, tokens.packing.clone()));
+        side.spawn(watch_control(
+            Arc::clone(&self.store),
+            self.run.clone(),
+            limits,
+            planner_bell,
+            tokens.packing.clone(),
+        ));
         let panel = crate::panel::Panel::new();
-        side.spawn(draw(panel, Arc::clone(&self.store), self.run.clone(), self.title.clone(), gate, tokens.packing.clone()));
+        side.spawn(draw(
+            panel,
+            Arc::clone(&self.store),
+            self.run.clone(),
+            self.title.clone(),
+            gate,
+            tokens.packing.clone(),
+        ));
         let stop = Stop::listen(tokens.drain.clone(), tokens.abort.clone(), self.grace);
         let packing = tokens.packing.clone();
         let packed = async {
             let result = packer.run(&packing).await;
             if result.is_err() {
                 tokens.drain.cancel();
+                return result;
             }
-            result
+            // What the last calls finished is packed before the process ends.
+            while packer.round().await? {}
+            Ok(())
         };
         let worked = async {
             let result = pool.run().await;
@@ -195,7 +215,8 @@ impl Embedded {
     async fn recover(&self, owner: &OwnerId, clock: &dyn Clock) -> Result<(), Fault> {
         let spool = Spool::new(self.dir.join("spool"));
         let (accepted, wasted) = spool.replay(&*self.store).await.map_err(|error| {
-            Fault::new("spool", Exit::Unreachable, "answers in the spool could not be recorded").because(chain_of(&error))
+            Fault::new("spool", Exit::Unreachable, "answers in the spool could not be recorded")
+                .because(chain_of(&error))
         })?;
         if accepted + wasted > 0 {
             tracing::info!(accepted, wasted, "answers of an earlier process were recorded");
@@ -240,21 +261,34 @@ impl Embedded {
         ]
     }
 
-    fn packer(&self, clock: &Arc<dyn Clock>, bell: Doorbell, planner: Doorbell) -> Result<Packer, Fault> {
+    fn packer(
+        &self,
+        owner: &OwnerId,
+        clock: &Arc<dyn Clock>,
+        bell: Doorbell,
+        planner: Doorbell,
+    ) -> Result<Packer, Fault> {
         let folder = DatasetFolder::open(&self.dir).map_err(|error| {
-            Fault::new("storage", Exit::Unreachable, "the folder of the shards cannot be opened").because(chain_of(&error))
+            Fault::new("storage", Exit::Unreachable, "the folder of the shards cannot be opened")
+                .because(chain_of(&error))
         })?;
-        Ok(Packer::new(PackerParts {
-            store: Arc::clone(&self.store) as Arc<dyn PackStore>,
+        let parts = PackerParts {
+            packs: Arc::clone(&self.store) as Arc<dyn PackStore>,
             runs: Arc::clone(&self.store) as Arc<dyn RunStore>,
             report: Arc::clone(&self.store) as Arc<dyn ReportStore>,
-            folder: Arc::new(folder),
             clock: Arc::clone(clock),
-            run: self.run.id.clone(),
+            folder,
             bell,
             planner,
             crash: self.crash.clone(),
-        }))
+        };
+        let settings = PackerSettings {
+            run: self.run.id.clone(),
+            owner: owner.clone(),
+            eval: None,
+            rest: Duration::from_millis(50),
+        };
+        Ok(Packer::new(parts, settings))
     }
 }
 

@@ -36,7 +36,9 @@ fn stop_on_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         report(panic);
-        eprintln!("error[internal]: a defect stopped longhand; nothing that is done is lost, please report the lines above");
+        eprintln!(
+            "error[internal]: a defect stopped longhand; nothing that is done is lost, please report the lines above"
+        );
         std::process::exit(Exit::Unreachable as i32);
     }));
 }

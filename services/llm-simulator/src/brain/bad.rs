@@ -52,14 +52,20 @@ fn refusal(chinese: bool, marker: &str, variety: u64) -> String {
         "As an AI language model, I am unable to write this section.",
         "I apologize, but I can't continue with this content.",
     ];
-    let forms = if chinese { ["抱歉，我无法协助完成这个请求。", "对不起，我不能提供该内容。"].as_slice() } else { &english };
+    let forms = if chinese {
+        ["抱歉，我无法协助完成这个请求。", "对不起，我不能提供该内容。"].as_slice()
+    } else {
+        &english
+    };
     format!("{} {marker}", forms[variety as usize % forms.len()])
 }
 
 fn error_text(marker: &str, variety: u64) -> String {
     match variety % 3 {
         0 => format!("Error: upstream provider returned status 502 (Bad Gateway). {marker}"),
-        1 => format!("{{\"error\": {{\"message\": \"Internal server error {marker}\", \"type\": \"server_error\", \"code\": 500}}}}"),
+        1 => format!(
+            "{{\"error\": {{\"message\": \"Internal server error {marker}\", \"type\": \"server_error\", \"code\": 500}}}}"
+        ),
         _ => format!("An error occurred while processing your request. Please try again later. {marker}"),
     }
 }

@@ -4,7 +4,8 @@
 use super::dice::Dice;
 use super::pattern::{Lists, Pattern, Sentences};
 
-const NOUNS: &str = "harvest lantern ledger letter garden engine orchard market compass kettle journal bridge window furnace
+const NOUNS: &str =
+    "harvest lantern ledger letter garden engine orchard market compass kettle journal bridge window furnace
     ferry chapel mirror whistle quarry anvil barrel candle ribbon loom parade bakery clock map tower mill pump wagon
     sail rudder anchor cellar attic stove ladder basket blanket needle hammer saddle bell drum violin choir fountain
     staircase workshop library archive classroom laboratory telescope microscope greenhouse nursery kitchen harbour
@@ -45,7 +46,8 @@ const ADVERBS: &str = "slowly quietly carefully gladly seldom often calmly boldl
     loyally meekly mildly nearly neatly nobly openly patiently plainly politely promptly proudly quickly rarely readily
     roughly sadly safely secretly sharply silently simply skilfully smoothly softly solemnly steadily sternly stiffly
     suddenly swiftly tenderly thoroughly tightly warmly wearily wisely";
-const NAMES: &str = "Mara Tobias Ilse Bennet Corin Delia Edmund Freya Gideon Hanna Ivor Jocelyn Kasper Lydia Magnus Nora
+const NAMES: &str =
+    "Mara Tobias Ilse Bennet Corin Delia Edmund Freya Gideon Hanna Ivor Jocelyn Kasper Lydia Magnus Nora
     Osric Petra Quentin Rosalind Silas Thea Ulric Vera Wendel Xenia Yorick Zelda Anselm Bertha Clement Dorothea Emeric
     Fabian Greta Hugo Imogen Jasper Katrin Leopold Mirabel Nestor Ottilie Percival Ramona Stellan Tamsin Viola";
 const PLACES: &str = "harbour square courtyard village valley market station schoolhouse churchyard riverbank hillside

@@ -112,9 +112,7 @@ impl Brain {
     pub fn key(&self, asked: &Asked<'_>, model: &str) -> CallKey {
         let model = hash(model, 0);
         match *asked {
-            Asked::Plan { instruction, .. } => {
-                CallKey { instruction: hash(instruction.trim(), 0), step: Step::Plan }
-            }
+            Asked::Plan { instruction, .. } => CallKey { instruction: hash(instruction.trim(), 0), step: Step::Plan },
             Asked::Section { instruction, step, .. } => {
                 let number = prompt::first_number(step).filter(|_| step.trim_start().starts_with("Paragraph"));
                 let step = number.map_or_else(|| Step::Other(hash(step, model)), Step::Number);

@@ -84,11 +84,8 @@ impl Sentences {
 
     /// A sentence for a text that still lacks `left`: after it either nothing is left or at least a short sentence.
     pub(crate) fn choose(&self, left: u32, dice: &mut Dice) -> &Pattern {
-        let (low, high) = if left <= self.longest {
-            (left, left)
-        } else {
-            (self.shortest, self.longest.min(left - self.shortest))
-        };
+        let (low, high) =
+            if left <= self.longest { (left, left) } else { (self.shortest, self.longest.min(left - self.shortest)) };
         let (from, to) = (self.starts[low as usize], self.starts[high as usize + 1]);
         &self.patterns[from + dice.below(to - from)]
     }

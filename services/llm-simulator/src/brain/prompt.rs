@@ -128,9 +128,9 @@ pub(crate) fn first_number(text: &str) -> Option<u32> {
 /// The last number of a text.
 pub(crate) fn last_number(text: &str) -> Option<u32> {
     let end = text.rfind(|char: char| char.is_ascii_digit())? + 1;
-    let start = text[..end].rfind(|char: char| !char.is_ascii_digit()).map_or(0, |at| {
-        at + text[at..].chars().next().map_or(1, char::len_utf8)
-    });
+    let start = text[..end]
+        .rfind(|char: char| !char.is_ascii_digit())
+        .map_or(0, |at| at + text[at..].chars().next().map_or(1, char::len_utf8));
     text[start..end].parse().ok()
 }
 

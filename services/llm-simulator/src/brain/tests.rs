@@ -1,5 +1,5 @@
-use std::collections::HashSet;
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use agentwrite::prompts::{Layout, PromptTexts, Prompts, WriteParts};
 

@@ -75,8 +75,7 @@ pub fn merged_limits(old: &Limits, flags: &LimitFlags) -> Result<Limits, Fault> 
         let before = limits.price.unwrap_or(Price { input: 0, cached: 0, output: 0 });
         let input = flags.price_in.unwrap_or(usd(before.input));
         let cached = flags.price_cached.unwrap_or(if limits.price.is_some() { usd(before.cached) } else { input });
-        limits.price =
-            Some(Price::from_usd_per_million(input, cached, flags.price_out.unwrap_or(usd(before.output))));
+        limits.price = Some(Price::from_usd_per_million(input, cached, flags.price_out.unwrap_or(usd(before.output))));
     }
     if let Some(cap) = flags.max_cost {
         limits.max_cost_nanousd = (cap > 0.0).then_some((cap * 1e9) as u64);

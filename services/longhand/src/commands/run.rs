@@ -36,8 +36,7 @@ pub async fn run(config_file: Option<&Path>, args: RunArgs) -> Result<Exit, Faul
         eprintln!("writing to {}", dir.display());
         dir
     });
-    let endpoint =
-        if args.simulate { Endpoint::simulated(config.text.seed) } else { Endpoint::configured(&settings)? };
+    let endpoint = if args.simulate { Endpoint::simulated(config.text.seed) } else { Endpoint::configured(&settings)? };
     let folder = Folder::lock(&dir)?;
     let fresh = !folder.has_run();
     if fresh {
@@ -114,8 +113,9 @@ fn read_input(args: &RunArgs, settings: &Settings) -> Result<Intake, Fault> {
         Fault::usage("bad_row", format!("{}:{}: {}", error.source, error.line, error.what)).help(error.fix)
     };
     if path.extension().is_some_and(|extension| extension == "parquet") {
-        let rows: Vec<serde_json::Map<String, serde_json::Value>> = dataset_read_rows(&bytes)
-            .map_err(|error| Fault::usage("instructions", format!("{} is not readable Parquet", path.display())).because(error))?;
+        let rows = dataset::read_rows(&bytes).map_err(|error| {
+            Fault::usage("instructions", format!("{} is not readable Parquet", path.display())).because(error)
+        })?;
         return planner::take_rows(rows, &intake_settings).map_err(bad);
     }
     planner::read_instructions(&bytes, &intake_settings).map_err(bad)
@@ -157,10 +157,18 @@ fn dry_run(args: &RunArgs, intake: &Intake, config: &RunConfig) -> Result<Exit, 
         println!("models      plan {}, write {}", config.text.plan.model, config.text.write.model);
         for (input, estimate) in intake.inputs.iter().take(20) {
             let length = input.length.as_ref().map_or("-".to_owned(), |length| {
-                if length.low == length.high { length.low.to_string() } else { format!("{}-{}", length.low, length.high) }
+                if length.low == length.high {
+                    length.low.to_string()
+                } else {
+                    format!("{}-{}", length.low, length.high)
+                }
             });
             let title: String = input.instruction().chars().take(70).collect();
-            println!("  {} {length:>11} words  {estimate:>2} sections  {}", input.sample_id(), title.replace('\n', " "));
+            println!(
+                "  {} {length:>11} words  {estimate:>2} sections  {}",
+                input.sample_id(),
+                title.replace('\n', " ")
+            );
         }
         if intake.inputs.len() > 20 {
             println!("  ... and {} more", intake.inputs.len() - 20);
@@ -207,9 +215,15 @@ async fn go_on(
     if run.config != *config {
         let diff = differences(&run.config, config);
         if !args.accept_changes {
-            return Err(Fault::new("changed_settings", Exit::Conflict, "these settings are not those of the run in this folder")
-                .because(diff.join("; "))
-                .help("use the old settings, another --out folder, or --accept-changes for samples that have no plan yet"));
+            return Err(Fault::new(
+                "changed_settings",
+                Exit::Conflict,
+                "these settings are not those of the run in this folder",
+            )
+            .because(diff.join("; "))
+            .help(
+                "use the old settings, another --out folder, or --accept-changes for samples that have no plan yet",
+            ));
         }
         eprintln!("taken for samples without a plan: {}", diff.join("; "));
         store.control(&run.id, "run", &Control::Configure(Box::new(config.clone())), clock.now()).await?;
@@ -266,11 +280,14 @@ fn compare(path: &str, old: &serde_json::Value, new: &serde_json::Value, found: 
         (old, new) if old != new => {
             let short = |value: &serde_json::Value| {
                 let text = value.to_string();
-                if text.chars().count() > 60 { format!("{}...", text.chars().take(57).collect::<String>()) } else { text }
+                if text.chars().count() > 60 {
+                    format!("{}...", text.chars().take(57).collect::<String>())
+                } else {
+                    text
+                }
             };
             found.push(format!("{path}: {} -> {}", short(old), short(new)));
         }
         _ => {}
     }
 }
-fn dataset_read_rows(_: &[u8]) -> Result<Vec<serde_json::Map<String, serde_json::Value>>, std::fmt::Error> { Err(std::fmt::Error) }

@@ -12,9 +12,9 @@ pub async fn run(args: SimulateArgs) -> Result<Exit, Fault> {
     let listener = tokio::net::TcpListener::bind(args.listen).await.map_err(|error| {
         Fault::new("listen", Exit::Unreachable, format!("{} cannot be listened on", args.listen)).because(error)
     })?;
-    let address = listener.local_addr().map_err(|error| {
-        Fault::new("listen", Exit::Unreachable, "the address cannot be read").because(error)
-    })?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| Fault::new("listen", Exit::Unreachable, "the address cannot be read").because(error))?;
     // Tests and scripts read this line to learn the port.
     println!("http://{address}/v1");
     eprintln!("simulated model: the text is synthetic; statistics at http://{address}/stats");
