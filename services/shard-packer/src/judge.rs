@@ -73,9 +73,8 @@ pub(crate) fn code_of(gate: Gate) -> ErrorCode {
 /// Piece by piece: no word crosses a line end or a space, and a piece of plain ASCII is counted several times faster. One
 /// curly quote must not make a whole text slow.
 fn words_unicode(text: &str) -> u32 {
-    let in_line = |line: &str| match line.is_ascii() {
-        true => words::unicode(line),
-        false => line.split(' ').map(words::unicode).sum(),
+    let in_line = |line: &str| -> usize {
+        if line.is_ascii() { words::unicode(line) } else { line.split(' ').map(words::unicode).sum() }
     };
     text.split('\n').map(in_line).sum::<usize>() as u32
 }
