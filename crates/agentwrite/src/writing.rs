@@ -49,6 +49,9 @@ pub struct Accepted {
     pub kept: Option<KeptAnswer>,
 }
 
+/// A text that was an echo up to less than this part of its target cannot be mended by trimming.
+const LEAST_AFTER_ECHO: u32 = 4;
+
 /// One judged text.
 struct Judged {
     text: String,
@@ -134,7 +137,7 @@ fn judge_text(
     let (text, trimmed) = trim_echo(&cleaned.text, manuscript.tail(config.mode), line);
     let words = u32::try_from(manuscript.counter().count(&text)).unwrap_or(u32::MAX);
     let empty = crate::gates::NgramIndex::new();
-    let verdict = section::check(
+    let mut verdict = section::check(
         &SectionInput {
             text: &text,
             words,
@@ -149,6 +152,10 @@ fn judge_text(
         },
         &config.section_policy,
     );
+    // What little stands after an echo is no section, and must never be the best of several answers either.
+    if trimmed && words.saturating_mul(LEAST_AFTER_ECHO) < manuscript.target(place) {
+        verdict.hard.get_or_insert_with(|| Finding::new(Hard::TextEcho, &text));
+    }
     let changed = trimmed || text != raw;
     Judged { text, words, changed, verdict }
 }

@@ -93,7 +93,7 @@ impl Parts {
         let side = TaskTracker::new();
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let keeper = self.store(|store| store as Arc<dyn TaskStore>);
-        side.spawn(keep_leases(keeper, self.life.owner.clone(), LEASES, clock, packing.clone()));
+        side.spawn(keep_leases(keeper, self.life.owner.clone(), pool.in_hand(), LEASES, clock, packing.clone()));
         side.spawn(watch_control(self.store.clone(), run, limits, bells.planner.clone(), packing.clone()));
         let packed = async {
             let Some(packer) = &packer else { return Ok(()) };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use agentwrite::config::{Limits, RunConfig};
 use agentwrite::failure::ErrorCode;
-use agentwrite::ids::{Hash, OwnerId, RunId, SampleId, Timestamp};
+use agentwrite::ids::{AttemptId, Hash, OwnerId, RunId, SampleId, Timestamp};
 use agentwrite::ports::{
     Added, AdmissionView, Admit, ClaimTask, ClosedShard, CompleteSample, Control, DispatchStore, Dispatched, OutboxRow,
     PackStore, PackedSample, PublishedShard, Range, RecordFailure, RecordResult, Recorded, ReportStore, Rescued,
@@ -280,13 +280,14 @@ impl TaskStore for ShakenStore {
     async fn renew_leases(
         &self,
         owner: &OwnerId,
+        attempts: &[AttemptId],
         lease: Duration,
         now: Timestamp,
     ) -> Result<Vec<(TaskKey, i64)>, StoreError> {
         if self.life.is_muted() {
             return Err(StoreError::new("renew_leases", "the heartbeat is lost"));
         }
-        let call = self.ground().renew_leases(owner, lease, now);
+        let call = self.ground().renew_leases(owner, attempts, lease, now);
         self.through(Touch::Writes, "renew_leases", owner.as_str(), call, |oracle, held| {
             oracle.renewed(held, now.after(lease));
         })

@@ -1,6 +1,6 @@
 //! What may never be, as far as it can be read from the store, the files and the endpoint.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use agentwrite::ports::{RunState, SampleDetail, SampleFilter};
 use agentwrite::sample::SampleState;
@@ -49,8 +49,9 @@ pub(super) async fn at_the_end(world: &World) {
         if let Some(wrong) = unsettled(detail) {
             oracle.violated("end", format!("{}: {wrong}", detail.row.sample));
         }
-        if detail.context.sections.iter().any(|section| section.text.contains(MARKER)) {
-            oracle.violated("poison", format!("a planted fault got into {}", detail.row.sample));
+        if let Some(section) = detail.context.sections.iter().find(|section| section.text.contains(MARKER)) {
+            let (sample, text) = (&detail.row.sample, &section.text);
+            oracle.violated("poison", format!("a planted fault got into {sample} {}: {text}", section.place));
         }
     }
     if details.len() != world.rows as usize {
@@ -103,8 +104,10 @@ async fn files(world: &World, details: &[SampleDetail]) {
         if file.format == "jsonl" {
             let text = String::from_utf8_lossy(&bytes);
             rows += text.lines().count();
-            if text.contains(MARKER) {
-                oracle.violated("poison", format!("a planted fault got into {}", file.name));
+            if let Some(at) = text.find(MARKER) {
+                let around: String = text[..at].chars().rev().take(150).collect();
+                let around: String = around.chars().rev().chain(text[at..].chars().take(60)).collect();
+                oracle.violated("poison", format!("a planted fault got into {}: {around}", file.name));
             }
         }
     }
@@ -119,9 +122,12 @@ async fn calls(world: &World) {
     let oracle = &world.line.oracle;
     let stats = world.simulator.stats(false);
     let tally = oracle.tally();
+    // A call that is repeated for good reason may meet planted faults and be asked several times more.
+    let distinct: BTreeSet<&str> = stats.repeated_requests.iter().map(|repeat| repeat.request.as_str()).collect();
+    let repeated = if world.script.endpoint_faults == 0 { stats.repeats } else { distinct.len() as u64 };
     let discards = |what: &What| matches!(what, What::Retry { .. } | What::Replan { .. });
-    if !world.script.ops.iter().any(|op| discards(&op.what)) && stats.repeats > tally.interrupted {
-        let what = format!("{} calls repeated, {} were interrupted", stats.repeats, tally.interrupted);
+    if !world.script.ops.iter().any(|op| discards(&op.what)) && repeated > tally.interrupted {
+        let what = format!("{repeated} calls repeated, {} were interrupted", tally.interrupted);
         oracle.violated("repeats", what);
     }
     if world.script.ops.is_empty() && world.script.store_faults == 0 && tally.rescued == 0 {

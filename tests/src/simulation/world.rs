@@ -110,6 +110,7 @@ enum Due {
     Thaw(usize),
     Beat(usize),
     DiskFree,
+    Calm,
     Watch,
 }
 
@@ -191,6 +192,8 @@ impl World {
         }
         self.at(WATCH_EVERY, Due::Watch);
         let last = self.script.ops.last().map_or(0, |op| op.at_ms);
+        // Chance has its time too; then the run must come to its end.
+        self.at(Duration::from_millis(last.max(8_000)), Due::Calm);
         let end = Duration::from_millis(last) + PATIENCE;
         while self.line.oracle.violation().is_none() {
             if self.is_over().await {
@@ -291,9 +294,6 @@ impl World {
             Due::Op(index) => {
                 let what = self.script.ops[index].what.clone();
                 self.happen(&what).await;
-                if index + 1 == self.script.ops.len() {
-                    self.line.fate.calm_down();
-                }
             }
             Due::Start(index) => self.start(index).await,
             Due::Resume => self.resume().await,
@@ -308,6 +308,7 @@ impl World {
                 }
             }
             Due::DiskFree => self.line.full.store(false, Ordering::Relaxed),
+            Due::Calm => self.line.fate.calm_down(),
             Due::Watch => self.soon(WATCH_EVERY, Due::Watch),
         }
     }
@@ -347,6 +348,8 @@ impl World {
             What::Cancel => self.cancel().await,
             What::Retry { from_section, model } => self.retry(*from_section, *model).await,
             What::Concurrency { slots } => self.resize(*slots).await,
+            // Rows that are added to a cancelled run wait for a retry that never names them.
+            What::Add { .. } if self.state().await == RunState::Cancelled => {}
             What::Add { rows } => self.add(*rows).await,
             What::Replan { for_ms } => {
                 for slot in self.slots.iter_mut().filter_map(Option::take) {
@@ -436,7 +439,9 @@ impl World {
 
     async fn is_over(&self) -> bool {
         let quiet = self.slots.iter().all(Option::is_none) && self.leaving.is_empty();
-        let waits = |due: &Due| !matches!(due, Due::Watch | Due::Thaw(_) | Due::Beat(_) | Due::DiskFree | Due::Resume);
+        let waits = |due: &Due| {
+            !matches!(due, Due::Watch | Due::Thaw(_) | Due::Beat(_) | Due::DiskFree | Due::Calm | Due::Resume)
+        };
         quiet && !self.agenda.iter().any(|(_, due)| waits(due)) && !self.has_work().await
     }
 
