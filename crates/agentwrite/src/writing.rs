@@ -51,6 +51,8 @@ pub struct Accepted {
 
 /// A text that was an echo up to less than this part of its target cannot be mended by trimming.
 const LEAST_AFTER_ECHO: u32 = 4;
+/// A text of less than this part of its target is none.
+const LEAST: u32 = 10;
 
 /// One judged text.
 struct Judged {
@@ -152,9 +154,11 @@ fn judge_text(
         },
         &config.section_policy,
     );
-    // What little stands after an echo is no section, and must never be the best of several answers either.
-    if trimmed && words.saturating_mul(LEAST_AFTER_ECHO) < manuscript.target(place) {
-        verdict.hard.get_or_insert_with(|| Finding::new(Hard::TextEcho, &text));
+    // A few words are no section, and must never be the best of several answers either.
+    let least = if trimmed { LEAST_AFTER_ECHO } else { LEAST };
+    if config.section_policy.length && words.saturating_mul(least) < manuscript.target(place) {
+        let kind = if trimmed { Hard::TextEcho } else { Hard::Empty };
+        verdict.hard.get_or_insert_with(|| Finding::new(kind, &text));
     }
     let changed = trimmed || text != raw;
     Judged { text, words, changed, verdict }

@@ -118,6 +118,7 @@ struct Slot {
     life: Arc<Life>,
     drain: CancellationToken,
     abort: CancellationToken,
+    packs: bool,
 }
 
 /// The processes of one script and all that is around them.
@@ -388,6 +389,11 @@ impl World {
             self.soon(Duration::from_millis(800), Due::Resume);
             return;
         }
+        if index == 0 && self.leaving.iter().any(|slot| slot.packs) {
+            // One packer at a time works on a folder.
+            self.soon(Duration::from_millis(500), Due::Start(index));
+            return;
+        }
         self.started += 1;
         let owner = OwnerId::new(format!("own_{index}_{}", self.started));
         let life = Arc::new(Life::start(owner, Arc::clone(&self.line.oracle), self.tell.clone()));
@@ -421,7 +427,7 @@ impl World {
             let ended = parts.live().await;
             lived.tell(Event::Ended(lived.owner.clone(), ended.err()));
         });
-        self.slots[index] = Some(Slot { life, drain, abort });
+        self.slots[index] = Some(Slot { life, drain, abort, packs: index == 0 });
     }
 
     pub(super) async fn state(&self) -> RunState {
