@@ -1,1 +1,3 @@
-//! The harness of the tests that start real processes.
+//! The harness of the tests of the whole system.
+
+pub mod process;
