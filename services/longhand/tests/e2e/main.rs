@@ -1,7 +1,12 @@
 //! The binary as a user meets it: real processes, a simulated endpoint in a process of its own, kills, signals, bad input.
 
+mod bad_input;
+mod command_line;
+mod endpoint_faults;
 mod first_command;
 mod kills;
+mod signals;
+mod storage;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
