@@ -120,7 +120,7 @@ fn unusable(answer: &ChatAnswer) -> Option<Planned> {
     let code = hard.kind.error();
     let about_the_answer =
         matches!(code, ErrorCode::Empty | ErrorCode::ContentFilter | ErrorCode::Refusal | ErrorCode::ProviderError);
-    about_the_answer.then(|| Planned::Fault { code, message: hard.evidence, fault: None, hopeless: false })
+    about_the_answer.then_some(Planned::Fault { code, message: hard.evidence, fault: None, hopeless: false })
 }
 
 /// A fault of the plan itself is named to the model once; then the task dies with its reason (DESIGN 4).

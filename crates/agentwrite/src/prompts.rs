@@ -444,13 +444,13 @@ impl Prompts {
         let mut all = Vec::with_capacity(context.len() + messages.len() + 1);
         let mut context = context.iter();
         if let Some(system) = &self.system {
-            let mut content = system.clone();
+            let mut words = system.clone();
             if let Some(first) = context.as_slice().first().filter(|first| first.role == crate::call::Role::System) {
-                content.push_str("\n\n");
-                content.push_str(&first.content);
+                words.push_str("\n\n");
+                words.push_str(&first.content);
                 context.next();
             }
-            all.push(Message { role: crate::call::Role::System, content });
+            all.push(Message { role: crate::call::Role::System, content: words });
         }
         all.extend(context.cloned());
         all.extend(messages);

@@ -104,6 +104,7 @@ pub struct RecordResult {
 
 /// What became of a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "the large variant is the usual one, and lives for a moment")]
 pub enum Recorded {
     /// It stands. `next` is the follow-up task, if it could be claimed.
     Accepted {
