@@ -156,7 +156,7 @@ impl Shared {
             result: done.result,
             answer: done.answer,
             follow_ups: done.follow_ups,
-            claim_next: go_on.then(|| ClaimNext { attempt: next_attempt, lease: self.leases.lease }),
+            claim_next: go_on.then_some(ClaimNext { attempt: next_attempt, lease: self.leases.lease }),
             now: self.clock.now(),
         };
         self.crash.pass("before_commit");
