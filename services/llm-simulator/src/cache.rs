@@ -1,7 +1,7 @@
 //! A block-wise LRU prefix cache, as vLLM keeps one: full blocks only, each hash chained on its parent, the last blocks
 //! of a prompt leave before its first ones.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -114,6 +114,9 @@ impl Hasher for AsIs {
 
 /// A map whose keys are hashes.
 pub(crate) type HashedMap<K, V> = HashMap<K, V, BuildHasherDefault<AsIs>>;
+
+/// A set of hashes.
+pub(crate) type HashedSet = HashSet<u64, BuildHasherDefault<AsIs>>;
 
 /// The cache itself: a map from block to node, the nodes linked by age through their indices.
 #[derive(Debug)]

@@ -58,7 +58,7 @@ impl InProcess {
                 Err(broken_off(ErrorCode::Cut, "the stream ended without a finish reason", &text, &usage))
             }
             Some(Broken::Reset | Broken::KeepAlive) | None => Ok(ChatAnswer {
-                usage: self.seen(usage, &text),
+                usage: Self::seen(usage, &text),
                 text,
                 finish,
                 had_reasoning: reasoning.is_some(),
@@ -72,7 +72,7 @@ impl InProcess {
     }
 
     /// What a client can know of the usage: an estimate, where the endpoint states none.
-    fn seen(&self, usage: Usage, text: &str) -> Usage {
+    fn seen(usage: Usage, text: &str) -> Usage {
         if usage.reported {
             return usage;
         }
@@ -108,7 +108,7 @@ fn failure(rejection: Rejection) -> CallFailure {
     CallFailure {
         status: Some(rejection.status),
         retry_after: rejection.retry_after,
-        limits: rejection.limits.into(),
+        limits: (*rejection.limits).into(),
         ..CallFailure::new(code, rejection.message)
     }
 }

@@ -58,7 +58,7 @@ pub struct Rejection {
     pub message: String,
     /// When to come back.
     pub retry_after: Option<Duration>,
-    pub(crate) limits: LimitState,
+    pub(crate) limits: Box<LimitState>,
 }
 
 impl Rejection {
@@ -68,7 +68,7 @@ impl Rejection {
     }
 
     pub(crate) fn new(status: u16, code: &'static str, kind: &'static str, message: impl Into<String>) -> Self {
-        let (param, retry_after, limits) = (None, None, LimitState::default());
+        let (param, retry_after, limits) = (None, None, Box::default());
         Self { status, code, kind, param, message: message.into(), retry_after, limits }
     }
 
@@ -169,7 +169,7 @@ impl Simulator {
         match self.admit(ask, &mut ticket, &asked, key).await {
             Ok((prompt, fault)) => Ok(self.say(ask, ticket, &asked, prompt, fault)),
             Err(mut rejection) => {
-                rejection.limits = self.limit_state();
+                rejection.limits = Box::new(self.limit_state());
                 ticket.refuse(rejection.status);
                 Err(rejection)
             }

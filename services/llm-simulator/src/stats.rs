@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::brain::CallKey;
-use crate::cache::HashedMap;
+use crate::cache::{HashedMap, HashedSet};
 use crate::faults::FaultKind;
 
 /// Repeated requests that are listed one by one.
@@ -106,7 +106,7 @@ pub(crate) struct Stats {
     listed: Vec<(u64, CallKey)>,
     first_request: Option<Duration>,
     last_answer: Option<Duration>,
-    sound: HashedMap<u64, ()>,
+    sound: HashedSet,
     steps: HashedMap<CallKey, u64>,
 }
 
@@ -117,7 +117,7 @@ impl Stats {
         self.in_flight += 1;
         self.peak_in_flight = self.peak_in_flight.max(self.in_flight);
         self.first_request.get_or_insert(at);
-        if self.sound.contains_key(&fingerprint) {
+        if self.sound.contains(&fingerprint) {
             self.repeats += 1;
             if self.listed.len() < LISTED {
                 self.listed.push((fingerprint, key));
@@ -153,14 +153,13 @@ impl Stats {
                 self.completion_tokens += completion;
                 self.last_answer = Some(at);
                 if sound {
-                    self.sound.insert(fingerprint, ());
+                    self.sound.insert(fingerprint);
                     *self.steps.entry(key).or_default() += 1;
                 }
             }
-            End::Planted => {}
             End::Refused { status: 429 } => self.rejected_429 += 1,
             End::Refused { status: 400..500 } => self.rejected_other += 1,
-            End::Refused { .. } => {}
+            End::Refused { .. } | End::Planted => {}
             End::Aborted { tokens } => {
                 self.aborted += 1;
                 self.aborted_tokens += tokens;

@@ -40,9 +40,9 @@ pub(crate) fn cut(text: &str, tokens: u64) -> &str {
     let mut weight = Weight::default();
     for (at, char) in text.char_indices() {
         if char.is_ascii() {
-            weight.ascii += 1
+            weight.ascii += 1;
         } else {
-            weight.wide += 1
+            weight.wide += 1;
         }
         if weight.tokens() > tokens {
             return &text[..at];

@@ -1,4 +1,5 @@
 //! The simulator as a client sees it over HTTP.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::time::Duration;
 

@@ -92,7 +92,7 @@ fn both_layouts_and_their_reasks_get_the_same_section() {
     let lines: Vec<String> =
         (1..=3).map(|n| format!("Paragraph {n} - Main Point: part {n} - Word Count: {n}00 words")).collect();
     let plan = lines.join("\n\n");
-    let earlier = vec!["First text.\n\nOutline:\nfoo".to_owned(), "Second text.".to_owned()];
+    let earlier = ["First text.\n\nOutline:\nfoo".to_owned(), "Second text.".to_owned()];
     for step in 0..3 {
         let mut texts = HashSet::new();
         for layout in [Layout::Paper, Layout::Turns] {
