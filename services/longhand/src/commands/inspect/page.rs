@@ -104,17 +104,11 @@ fn written(detail: &SampleDetail) -> String {
 }
 
 fn model(run: &Run, detail: &SampleDetail) -> String {
-    match &detail.context.model {
-        Some(model) => format!("{model} (chosen for this sample)"),
-        None => {
-            let text = &run.config.text;
-            if text.plan.model == text.write.model {
-                text.write.model.clone()
-            } else {
-                format!("{}, planned by {}", text.write.model, text.plan.model)
-            }
-        }
+    if let Some(model) = &detail.context.model {
+        return format!("{model} (chosen for this sample)");
     }
+    let (plan, write) = (&run.config.text.plan.model, &run.config.text.write.model);
+    if plan == write { write.clone() } else { format!("{write}, planned by {plan}") }
 }
 
 fn cost(detail: &SampleDetail) -> String {
