@@ -49,7 +49,8 @@ fn head(run: &Run, detail: &SampleDetail) -> String {
     line("state", state(detail));
     if let Some(reason) = &row.reason {
         let code = row.code.as_deref().unwrap_or("unknown");
-        line("why", format!("{code}: {}", one_line(reason, LONG)));
+        let reason = one_line(reason, LONG);
+        line("why", if reason.is_empty() { code.to_owned() } else { format!("{code}: {reason}") });
         line("help", row.code.as_deref().and_then(help).unwrap_or_default().to_owned());
     }
     line("asked", one_line(detail.context.input.instruction(), LONG));
