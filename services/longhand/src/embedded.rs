@@ -150,6 +150,7 @@ impl Embedded {
         side.spawn(keep_leases(
             Arc::clone(&self.store) as Arc<dyn TaskStore>,
             owner,
+            pool.in_hand(),
             self.leases,
             Arc::clone(&clock),
             tokens.packing.clone(),

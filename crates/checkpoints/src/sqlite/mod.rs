@@ -64,8 +64,8 @@ impl SqliteStore {
         let options = options(path).create_if_missing(true);
         let mut connection = options.clone().connect().await.map_err(fail)?;
         migrate(&mut connection, path).await?;
-        let readers = reader_pool(options.read_only(true).create_if_missing(false)).await.map_err(fail)?;
-        Ok(Self { writer: Writer::start(connection), readers })
+        let readers = reader_pool(options.clone().read_only(true).create_if_missing(false)).await.map_err(fail)?;
+        Ok(Self { writer: Writer::start(connection, options), readers })
     }
 
     /// Opens an existing database for reading beside its runner. Writing intents fail.
@@ -75,8 +75,8 @@ impl SqliteStore {
         let options = options(path).create_if_missing(false).pragma("query_only", "on");
         let mut connection = options.clone().connect().await.map_err(fail)?;
         check_version(&mut connection, path).await?;
-        let readers = reader_pool(options).await.map_err(fail)?;
-        Ok(Self { writer: Writer::start(connection), readers })
+        let readers = reader_pool(options.clone()).await.map_err(fail)?;
+        Ok(Self { writer: Writer::start(connection, options), readers })
     }
 
     /// Waits until everything written is on disk and closes the database.
