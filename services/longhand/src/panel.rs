@@ -9,6 +9,7 @@ mod render;
 mod tests;
 mod view;
 
+use std::fmt::Write as _;
 use std::io::{IsTerminal, Stderr, Write};
 use std::time::Duration;
 
@@ -94,7 +95,7 @@ impl<W: Write> Panel<W> {
         // No wrapping while the panel is drawn: a wrapped line would move all others.
         frame.push_str("\x1b[?7l");
         if self.lines > 0 {
-            frame.push_str(&format!("\x1b[{}A", self.lines));
+            let _ = write!(frame, "\x1b[{}A", self.lines);
         }
         for line in text.lines() {
             frame.push_str("\r\x1b[2K");

@@ -3,6 +3,7 @@
 mod shards;
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
@@ -102,10 +103,10 @@ fn as_text(checks: &[Check]) -> String {
         table.row([format!("{:<5}", check.name), format!("{verdict:<6}"), check.what.clone()]);
         out.push_str(&table.render(0));
         for (subject, what) in check.broken.iter().take(SHOWN) {
-            out.push_str(&format!("               {subject}: {}\n", one_line(what, 160)));
+            let _ = writeln!(out, "               {subject}: {}", one_line(what, 160));
         }
         if check.broken.len() > SHOWN {
-            out.push_str(&format!("               and {} more\n", count((check.broken.len() - SHOWN) as u64)));
+            let _ = writeln!(out, "               and {} more", count((check.broken.len() - SHOWN) as u64));
         }
     }
     out
@@ -116,14 +117,15 @@ fn surroundings(dir: &Path, free: Option<u64>, runner: bool) -> String {
     let log = size(&format!("{DATABASE}-wal"));
     let spooled = std::fs::read_dir(dir.join("spool")).map_or(0, |entries| entries.count() as u64);
     let mut out = format!("store  {}, log {}\n", bytes(size(DATABASE)), bytes(log));
-    out.push_str(&format!(
-        "disk   {}\n",
+    let _ = writeln!(
+        out,
+        "disk   {}",
         free.map_or("free space unknown".to_owned(), |free| format!("{} free", bytes(free)))
-    ));
-    out.push_str(&format!("work   {}\n", if runner { "a runner is at work" } else { "no runner is at work" }));
+    );
+    let _ = writeln!(out, "work   {}", if runner { "a runner is at work" } else { "no runner is at work" });
     if spooled > 0 && !runner {
         let answers = plural(spooled, "file");
-        out.push_str(&format!("spool  {answers} wait for the next start: `longhand resume {}`\n", dir.display()));
+        let _ = writeln!(out, "spool  {answers} wait for the next start: `longhand resume {}`", dir.display());
     }
     out
 }

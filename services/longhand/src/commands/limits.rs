@@ -38,10 +38,9 @@ pub async fn run(args: &LimitsArgs, out: &mut dyn Write) -> Result<Exit, Fault> 
 }
 
 fn table(before: &Limits, after: &Limits) -> String {
-    let mut table = Table::new(&[("", Align::Left), ("", Align::Left), ("", Align::Left)]);
+    let mut table = Table::new(&[("", Align::Left), ("", Align::Left)]);
     for ((name, old), (_, new)) in lines(before).into_iter().zip(lines(after)) {
-        let change = if old == new { String::new() } else { format!("-> {new}") };
-        table.row([name.to_owned(), old, change]);
+        table.row([name.to_owned(), if old == new { old } else { format!("{old} -> {new}") }]);
     }
     table.render(0)
 }

@@ -17,3 +17,6 @@ pub mod samples;
 pub mod simulate_llm;
 pub mod status;
 pub mod why;
+
+#[cfg(test)]
+mod tests;

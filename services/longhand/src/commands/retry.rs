@@ -3,6 +3,7 @@
 //! Without named samples it asks once on a terminal and needs `--yes` elsewhere: a filter may catch more than one thinks.
 //! Named samples are a word clear enough.
 
+use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 
 use agentwrite::ids::SampleId;
@@ -75,12 +76,12 @@ async fn nothing(place: &Place, plan: &RetryPlan, args: &RetryArgs, out: &mut dy
     }
     let mut text = "nothing to retry: no sample".to_owned();
     if let Some(error) = plan.error {
-        text.push_str(&format!(" with the code {error}"));
+        let _ = write!(text, " with the code {error}");
     }
     text.push_str(" that failed, was rejected or cancelled\n");
     for sample in &plan.samples {
         if let Some(detail) = place.store.sample(&place.run.id, sample).await? {
-            text.push_str(&format!("  {sample} is {}\n", detail.row.state.as_str()));
+            let _ = writeln!(text, "  {sample} is {}", detail.row.state.as_str());
         }
     }
     put(out, &text)
@@ -134,21 +135,21 @@ fn report(place: &Place, args: &RetryArgs, retried: &Retried, out: &mut dyn Writ
     let mut text = format!("{}\n", summary(retried, args.dry_run));
     if args.dry_run {
         for sample in retried.samples.iter().take(SHOWN) {
-            text.push_str(&format!("  {sample}\n"));
+            let _ = writeln!(text, "  {sample}");
         }
         if retried.samples.len() > SHOWN {
-            text.push_str(&format!("  and {} more\n", count((retried.samples.len() - SHOWN) as u64)));
+            let _ = writeln!(text, "  and {} more", count((retried.samples.len() - SHOWN) as u64));
         }
         return put(out, &text);
     }
     if let Some(number) = retried.supplement {
-        text.push_str(&format!("their shards are closed: they go into shards/shard-s{number:04}\n"));
+        let _ = writeln!(text, "their shards are closed: they go into shards/shard-s{number:04}");
     }
     let runs_on = Folder::has_runner(&place.dir) && place.run.state == RunState::Running;
-    text.push_str(&if runs_on {
-        format!("the runner at work takes them up\nnext     longhand status {} --watch\n", args.place)
+    let _ = if runs_on {
+        writeln!(text, "the runner at work takes them up\nnext     longhand status {} --watch", args.place)
     } else {
-        format!("next     longhand resume {}\n", args.place)
-    });
+        writeln!(text, "next     longhand resume {}", args.place)
+    };
     put(out, &text)
 }

@@ -29,7 +29,8 @@ pub async fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<Exit, Fault> 
     let title = model_of(&place.run);
     let store = Arc::clone(&place.store);
     let mut feed = Feed::new(store, place.run.clone(), &title, &args.place, place.run.created_at);
-    let (view, alone) = if args.watch { watch(&place, &mut feed).await? } else { (feed.look(None).await?, false) };
+    let (view, alone) =
+        if args.watch { watch(&place, &mut feed, LOOK_EVERY).await? } else { (look(&place, &mut feed).await?, false) };
     let run = feed.run();
     if args.json {
         put(out, &format!("{}\n", json(run, &view.totals, view.eta.map(|eta| eta.as_secs()))))?;
@@ -60,12 +61,22 @@ fn panel_text(view: &PanelView) -> String {
     }
 }
 
+/// One look. Without a runner nothing is in flight and nothing moves, whatever the store says of the last one.
+async fn look(place: &Place, feed: &mut Feed) -> Result<PanelView, Fault> {
+    if Folder::has_runner(&place.dir) {
+        return Ok(feed.look(None).await?);
+    }
+    let mut view = feed.look(Some(0)).await?;
+    (view.eta, view.sections_rate, view.words_rate, view.cost_rate) = (None, None, None, None);
+    Ok(view)
+}
+
 /// Draws until the run ends. Returns the last view, and whether the watch ended because nobody is at work.
-async fn watch(place: &Place, feed: &mut Feed) -> Result<(PanelView, bool), Fault> {
+pub(super) async fn watch(place: &Place, feed: &mut Feed, every: Duration) -> Result<(PanelView, bool), Fault> {
     let mut panel = Panel::new();
     let mut alone = 0;
     loop {
-        let mut view = feed.look(None).await?;
+        let mut view = look(place, feed).await?;
         let at_work = matches!(view.state, RunState::Running | RunState::Pending);
         alone = if at_work && !Folder::has_runner(&place.dir) { alone + 1 } else { 0 };
         if alone > 0 {
@@ -76,7 +87,7 @@ async fn watch(place: &Place, feed: &mut Feed) -> Result<(PanelView, bool), Faul
         if last {
             return Ok((view, alone > 0));
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(every).await;
     }
 }
 

@@ -114,7 +114,7 @@ fn describe(out: &mut String, group: &FailureGroup, place: &str) {
     if !group.reason.is_empty() {
         let _ = writeln!(out, "      {}", one_line(&group.reason, EVIDENCE));
     }
-    if let Some(evidence) = &group.evidence {
+    if let Some(evidence) = group.evidence.as_ref().filter(|text| !text.trim().is_empty()) {
         let _ = writeln!(out, "      » {}", one_line(evidence, EVIDENCE));
     }
     let _ = writeln!(out, "      first   longhand inspect {} --in {place}", group.example);

@@ -55,7 +55,10 @@ impl Feed {
     pub async fn look(&mut self, in_flight: Option<u64>) -> Result<PanelView, StoreError> {
         let now = SystemClock.now();
         if self.seldom_at.is_none() {
-            self.history.extend(self.store.statistics(&self.run.id, Timestamp(now.0 - 60_000)).await?);
+            let rows = self.store.statistics(&self.run.id, Timestamp(now.0 - 60_000)).await?;
+            // A row bears the start of its 10 s slot, which may lie before the run began.
+            let begun = self.run.created_at;
+            self.history.extend(rows.into_iter().map(|row| StatisticsRow { at: row.at.max(begun), ..row }));
         }
         if self.seldom_at.is_none_or(|at| now.since(at) >= SELDOM) {
             self.seldom_at = Some(now);

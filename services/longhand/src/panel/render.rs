@@ -55,7 +55,7 @@ impl Line {
     }
 
     /// Blanks up to a column, two at least.
-    fn to_column(self, column: usize) -> Self {
+    fn until_column(self, column: usize) -> Self {
         let gap = column.saturating_sub(self.columns()).max(2);
         self.plain(" ".repeat(gap))
     }
@@ -119,7 +119,7 @@ fn head(view: &PanelView) -> Line {
 fn samples(view: &PanelView, width: usize) -> Line {
     let finished = view.totals.finished() + view.totals.state(SampleState::Written);
     let cells = (width / 4).clamp(8, 24);
-    let full = if view.samples == 0 { 0 } else { (cells as u64 * finished / view.samples) as usize };
+    let full = (cells as u64 * finished).checked_div(view.samples).unwrap_or(0) as usize;
     let line = Line::labelled("samples")
         .add(Paint::Green, "█".repeat(full))
         .add(Paint::Dim, "░".repeat(cells - full))
@@ -139,7 +139,7 @@ fn per_minute(value: Option<f64>) -> String {
 fn sections(view: &PanelView) -> Line {
     Line::labelled("sections")
         .plain(format!("{}{}", count(view.totals.sections), per_minute(view.sections_rate)))
-        .to_column(SECOND)
+        .until_column(SECOND)
         .add(Paint::Dim, "words ")
         .plain(format!("{}{}", short(view.totals.words), per_minute(view.words_rate)))
 }
@@ -157,7 +157,7 @@ fn calls(view: &PanelView) -> Line {
     } else {
         String::new()
     };
-    line.to_column(SECOND).add(Paint::Dim, "tokens ").plain(format!(
+    line.until_column(SECOND).add(Paint::Dim, "tokens ").plain(format!(
         "in {}{cached} out {}",
         short(totals.prompt_tokens),
         short(totals.completion_tokens)
@@ -198,7 +198,7 @@ fn top(view: &PanelView) -> Option<Line> {
         Line::default()
             .add(Paint::Red, "✗ top    ")
             .plain(causes.join(" · "))
-            .to_column(SECOND)
+            .until_column(SECOND)
             .add(Paint::Dim, format!("longhand why {}", view.place)),
     )
 }

@@ -109,7 +109,7 @@ fn time_left_counts_open_places_and_guesses_the_unplanned_from_the_planned() {
 
     let planned = totals(&[(SampleState::Writing, 10)]);
     let view = view_of(&run(RunState::Running), planned, &[earlier(60, 13_277)]);
-    assert_eq!(view.eta, Some(Duration::from_secs(300)));
+    assert_eq!(view.eta, Some(Duration::from_mins(5)));
     assert_eq!(view_of(&run(RunState::Paused), planned, &[earlier(60, 13_277)]).eta, None);
     let stuck = view_of(&run(RunState::Running), planned, &[earlier(60, 13_377)]);
     assert_eq!((stuck.eta, stuck.sections_rate), (None, Some(0.0)));

@@ -7,7 +7,7 @@ use agentwrite::ports::{FailureGroup, Run, RunState, StatisticsRow, Totals};
 use agentwrite::sample::SampleState;
 
 /// Rates are taken over this long.
-pub const WINDOW: Duration = Duration::from_secs(60);
+pub const WINDOW: Duration = Duration::from_mins(1);
 /// From less than this no rate is taken: it would jump about.
 const SHORTEST: Duration = Duration::from_secs(2);
 /// Causes that are named.

@@ -1,6 +1,7 @@
 //! I7: every published shard's files are in place with the bytes that were published, and the manifest lists no other.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
@@ -47,7 +48,11 @@ fn digest(path: &Path) -> std::io::Result<(u64, String)> {
         size += read as u64;
         hasher.update(&chunk[..read]);
     }
-    Ok((size, hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
+    let mut hash = String::with_capacity(64);
+    for byte in hasher.finalize() {
+        let _ = write!(hash, "{byte:02x}");
+    }
+    Ok((size, hash))
 }
 
 /// Where the manifest and the store disagree.

@@ -25,11 +25,9 @@ impl Where {
     /// Whether a row's other fields meet the condition. A text is compared as it is, anything else as its JSON.
     pub(super) fn admits(&self, meta: Option<&str>) -> bool {
         let meta: Option<Value> = meta.and_then(|meta| serde_json::from_str(meta).ok());
-        match meta.as_ref().and_then(|meta| meta.get(&self.field)) {
-            None => false,
-            Some(Value::String(text)) => *text == self.value,
-            Some(other) => other.to_string() == self.value,
-        }
+        let found = meta.as_ref().and_then(|meta| meta.get(&self.field));
+        let text = found.map(|found| found.as_str().map_or_else(|| found.to_string(), str::to_owned));
+        text.as_deref() == Some(self.value.as_str())
     }
 }
 

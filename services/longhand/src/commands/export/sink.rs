@@ -143,7 +143,8 @@ impl Target {
 /// A file under another name until it is whole; removed if it never gets so far.
 pub(super) struct Draft {
     file: Option<BufWriter<File>>,
-    draft: PathBuf,
+    /// Where it is until then.
+    under: PathBuf,
     target: PathBuf,
 }
 
@@ -151,24 +152,24 @@ impl Draft {
     fn start(target: &Path) -> Result<Self, Fault> {
         let mut name = target.file_name().unwrap_or_default().to_owned();
         name.push(".part");
-        let draft = target.with_file_name(name);
+        let under = target.with_file_name(name);
         if let Some(parent) = target.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             fs::create_dir_all(parent).map_err(|error| unwritable(parent, &error))?;
         }
-        let file = File::create(&draft).map_err(|error| unwritable(&draft, &error))?;
-        Ok(Self { file: Some(BufWriter::new(file)), draft, target: target.to_owned() })
+        let file = File::create(&under).map_err(|error| unwritable(&under, &error))?;
+        Ok(Self { file: Some(BufWriter::new(file)), under, target: target.to_owned() })
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         let file = self.file.as_mut().expect("a draft is open until it is finished");
-        file.write_all(bytes).map_err(|error| unwritable(&self.draft, &error))
+        file.write_all(bytes).map_err(|error| unwritable(&self.under, &error))
     }
 
     fn finish(mut self) -> Result<(), Fault> {
         let file = self.file.take().expect("a draft is finished once");
         let done = file.into_inner().map_err(std::io::IntoInnerError::into_error).and_then(|file| file.sync_all());
-        done.and_then(|()| fs::rename(&self.draft, &self.target)).map_err(|error| {
-            let _ = fs::remove_file(&self.draft);
+        done.and_then(|()| fs::rename(&self.under, &self.target)).map_err(|error| {
+            let _ = fs::remove_file(&self.under);
             unwritable(&self.target, &error)
         })
     }
@@ -177,7 +178,7 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         if self.file.is_some() {
-            let _ = fs::remove_file(&self.draft);
+            let _ = fs::remove_file(&self.under);
         }
     }
 }

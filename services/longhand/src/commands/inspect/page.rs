@@ -49,7 +49,8 @@ fn head(run: &Run, detail: &SampleDetail) -> String {
     line("state", state(detail));
     if let Some(reason) = &row.reason {
         let code = row.code.as_deref().unwrap_or("unknown");
-        line("why", format!("{code}: {}", one_line(reason, LONG)));
+        let reason = one_line(reason, LONG);
+        line("why", if reason.is_empty() { code.to_owned() } else { format!("{code}: {reason}") });
         line("help", row.code.as_deref().and_then(help).unwrap_or_default().to_owned());
     }
     line("asked", one_line(detail.context.input.instruction(), LONG));
@@ -104,17 +105,11 @@ fn written(detail: &SampleDetail) -> String {
 }
 
 fn model(run: &Run, detail: &SampleDetail) -> String {
-    match &detail.context.model {
-        Some(model) => format!("{model} (chosen for this sample)"),
-        None => {
-            let text = &run.config.text;
-            if text.plan.model == text.write.model {
-                text.write.model.clone()
-            } else {
-                format!("{}, planned by {}", text.write.model, text.plan.model)
-            }
-        }
+    if let Some(model) = &detail.context.model {
+        return format!("{model} (chosen for this sample)");
     }
+    let (plan, write) = (&run.config.text.plan.model, &run.config.text.write.model);
+    if plan == write { write.clone() } else { format!("{write}, planned by {plan}") }
 }
 
 fn cost(detail: &SampleDetail) -> String {

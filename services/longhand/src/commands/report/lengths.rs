@@ -90,8 +90,8 @@ impl Lengths {
             table.row([(*name).to_owned(), count(band.texts), bar, count(band.asked), score]);
         }
         out.push_str(&table.render(2));
-        if self.kept > 0 {
-            let _ = write!(out, "  mean {} words, longest {}", count(self.words / self.kept), count(self.longest));
+        if let Some(mean) = self.words.checked_div(self.kept) {
+            let _ = write!(out, "  mean {} words, longest {}", count(mean), count(self.longest));
         }
         if let Some(score) = Self::mean_score(&self.bands) {
             let _ = write!(out, ", S_l {score:.1}");
