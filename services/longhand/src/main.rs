@@ -70,7 +70,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Fault> {
         Command::Limits(args) => commands::limits::run(&args, out).await,
         Command::Report(args) => commands::report::run(&args, out).await,
         Command::Export(args) => commands::export::run(&args, out).await,
-        Command::Doctor(args) => commands::doctor::run(&args, out).await,
-        Command::Repack(_) => Err(Fault::usage("not_wired", "this command is not wired yet")),
+        Command::Doctor(args) => commands::doctor::run(config, &args, out).await,
+        Command::Repack(args) => commands::repack::run(&args, out).await,
     }
 }

@@ -99,6 +99,7 @@ impl SectionHandler {
         (need > limit).then(|| format!("the sample needs about {need} tokens of context, the endpoint has {limit}"))
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what one answer is judged by, in one place")]
     fn judge(
         &self,
         failures: &Failures<'_>,

@@ -1,5 +1,6 @@
 //! `longhand doctor DIR`: whether a run's folder keeps every promise. Reads only; may run beside a runner.
 
+mod endpoint;
 mod shards;
 
 use std::collections::BTreeSet;
@@ -42,12 +43,16 @@ struct Check {
 }
 
 /// Examines.
-pub async fn run(args: &DoctorArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
+pub async fn run(config_file: Option<&Path>, args: &DoctorArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
     if args.check_endpoint {
-        return Err(Fault::usage("not_wired", "doctor --endpoint is not wired yet"));
+        let exit = endpoint::run(config_file, args, out).await?;
+        if args.dir.is_none() {
+            return Ok(exit);
+        }
     }
     let Some(dir) = &args.dir else {
-        return Err(Fault::usage("no_dir", "there is nothing to look at").help("longhand doctor DIR"));
+        return Err(Fault::usage("no_dir", "there is nothing to look at")
+            .help("longhand doctor DIR, or longhand doctor --endpoint"));
     };
     let place = Place::read(&dir.display().to_string()).await?;
     let runner = Folder::has_runner(&place.dir);

@@ -9,6 +9,7 @@ pub mod export;
 pub mod inspect;
 pub mod limits;
 pub mod names;
+pub mod repack;
 pub mod report;
 pub mod resume;
 pub mod retry;

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use agentwrite::ports::{Clock, Control, RunState, RunStore};
+use agentwrite::ports::{Clock, Control, ReportStore, RunState, RunStore};
+use agentwrite::sample::SampleState;
 use worker::SystemClock;
 
 use crate::cli::ResumeArgs;
@@ -32,9 +33,13 @@ pub async fn run(config_file: Option<&Path>, args: ResumeArgs) -> Result<Exit, F
         Fault::new("not_found", Exit::NotFound, format!("{} holds no run yet", args.dir.display()))
             .help("start it again with the same `longhand run` command")
     })?;
-    if run.state == RunState::Cancelled {
+    let written = store.totals(&run.id).await?.state(SampleState::Written);
+    if run.state == RunState::Cancelled && written == 0 {
         return Err(Fault::new("cancelled", Exit::Conflict, format!("run {} was cancelled", run.name))
             .help(format!("`longhand retry {}` starts its samples again", args.dir.display())));
+    }
+    if run.state == RunState::Cancelled {
+        eprintln!("the run was cancelled: packing the {written} samples that were finished");
     }
     let limits = drive::merged_limits(&run.limits, &args.limits)?;
     if limits != run.limits {

@@ -26,7 +26,7 @@ async fn run(folder: &Folder, line: &str) -> Result<(String, Exit), Fault> {
         Command::Limits(args) => limits::run(&args, &mut out).await,
         Command::Report(args) => report::run(&args, &mut out).await,
         Command::Export(args) => export::run(&args, &mut out).await,
-        Command::Doctor(args) => doctor::run(&args, &mut out).await,
+        Command::Doctor(args) => doctor::run(None, &args, &mut out).await,
         other => panic!("not a command of these tests: {other:?}"),
     }?;
     Ok((String::from_utf8(out).unwrap(), exit))
