@@ -70,6 +70,16 @@ impl Sum {
     }
 }
 
+/// Each world has one thread; cores play different worlds.
+fn on_all_cores(work: impl Fn() + Sync) {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(&work);
+        }
+    });
+}
+
 /// Plays seeds on all cores until one fails, the number is reached or the time is up.
 fn play(first: u64, count: u64, time: Option<Duration>) -> (Sum, Option<(Script, Report)>) {
     let next = AtomicU64::new(first);
@@ -92,12 +102,7 @@ fn play(first: u64, count: u64, time: Option<Duration>) -> (Sum, Option<(Script,
             }
         }
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(work);
-        }
-    });
+    on_all_cores(work);
     found.into_inner().unwrap()
 }
 
@@ -160,6 +165,7 @@ fn sqlite_keeps_the_invariants() {
 const PATIENCE: u64 = 400;
 
 #[test]
+#[ignore = "minutes of mutants: make mutants-guards"]
 fn guards_are_caught() {
     let on = Guards::default();
     let mutants = [
@@ -171,16 +177,21 @@ fn guards_are_caught() {
         ("rescue", Mutant::Store(Guards { rescue: false, ..on })),
         ("ack_after_commit", Mutant::EarlyAck),
     ];
-    let mut missed = Vec::new();
-    for (name, mutant) in mutants {
-        let caught = (0..PATIENCE).find_map(|seed| {
-            let report = run_with(&Script::of_seed(seed), Some(mutant));
-            report.violation.map(|violation| (seed, violation))
-        });
-        match caught {
-            Some((seed, (invariant, what))) => println!("without {name}: seed {seed} violates {invariant}: {what}"),
-            None => missed.push(name),
+    let next = AtomicU64::new(0);
+    let missed = Mutex::new(Vec::new());
+    let work = || {
+        while let Some((name, mutant)) = mutants.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
+            let caught = (0..PATIENCE).find_map(|seed| {
+                let report = run_with(&Script::of_seed(seed), Some(*mutant));
+                report.violation.map(|violation| (seed, violation))
+            });
+            match caught {
+                Some((seed, (invariant, what))) => println!("without {name}: seed {seed} violates {invariant}: {what}"),
+                None => missed.lock().unwrap().push(*name),
+            }
         }
-    }
+    };
+    on_all_cores(work);
+    let missed = missed.into_inner().unwrap();
     assert!(missed.is_empty(), "{PATIENCE} seeds did not notice that these were gone: {missed:?}");
 }

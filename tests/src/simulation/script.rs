@@ -185,12 +185,12 @@ impl Script {
             endpoint_faults: pick("endpoint faults", &[0, 0, 2, 10]) as u32,
             store_faults: pick("store faults", &[0, 0, 5, 30]) as u32,
             queue_faults: pick("queue faults", &[0, 20, 60]) as u32,
-            latency_ms: pick("latency", &[20, 100, 400]),
+            latency_ms: pick("latency", &[20, 100, 400, 3_000]),
             ops: Vec::new(),
         };
         let count = fate.below("ops", 13);
-        let mut ops: Vec<Op> =
-            (0..count).map(|_| Op { at_ms: fate.below("op at", 9000), what: script.op(&fate) }).collect();
+        let when = || fate.below("op at", if fate.below("op early", 2) == 0 { 1_500 } else { 9_000 });
+        let mut ops: Vec<Op> = (0..count).map(|_| Op { at_ms: when(), what: script.op(&fate) }).collect();
         ops.sort_by_key(|op| op.at_ms);
         script.ops = ops;
         script
@@ -199,30 +199,32 @@ impl Script {
     fn op(&self, fate: &Fate) -> What {
         let slot = fate.below("op slot", self.slots() as u64) as usize;
         let for_ms = 200 + fate.below("op for", 3000);
-        let past_lease = 5_500 + fate.below("op past lease", 10_000);
-        match fate.below("op", 24) {
+        // Around the moment at which others take over, or long after it.
+        let past_lease =
+            5_500 + fate.below("op past lease", if fate.below("op soon", 2) == 0 { 2_500 } else { 10_000 });
+        match fate.below("op", 26) {
             0..=3 => What::Crash { slot },
-            4..=9 => What::CrashAt {
+            4..=8 => What::CrashAt {
                 slot,
                 point: POINTS[fate.below("op point", POINTS.len() as u64) as usize].to_owned(),
                 nth: 1 + fate.below("op nth", 5) as u32,
             },
-            10 => What::Stop { slot },
-            11 => What::Abort { slot },
-            12 => What::Freeze { slot, for_ms: past_lease },
+            9 => What::Stop { slot },
+            10 => What::Abort { slot },
+            11 | 12 => What::Freeze { slot, for_ms: past_lease },
             13 => What::LoseHeartbeat { slot, for_ms: past_lease },
-            14 | 15 => What::DiskFull { for_ms },
-            16 => What::JumpClock { by_ms: [-60_000, -3_000, 7_000, 3_600_000][fate.below("op jump", 4) as usize] },
-            17 => What::WipeQueue,
-            18 => What::Pause { for_ms },
-            19 => What::Cancel,
-            20 => What::Retry {
+            14 => What::DiskFull { for_ms },
+            15 => What::JumpClock { by_ms: [-60_000, -3_000, 7_000, 3_600_000][fate.below("op jump", 4) as usize] },
+            16 => What::WipeQueue,
+            17 => What::Pause { for_ms },
+            18 => What::Cancel,
+            19 | 20 => What::Retry {
                 from_section: [None, Some(0), Some(2)][fate.below("op from", 3) as usize],
                 model: fate.below("op model", 4) == 0,
             },
             21 => What::Concurrency { slots: 1 + fate.below("op slots", 8) as u32 },
             22 => What::Add { rows: 1 + fate.below("op rows", 3) as u32 },
-            _ if self.edition == Edition::Fleet => What::Replan { for_ms: past_lease },
+            _ if self.edition == Edition::Fleet => What::Replan { for_ms: for_ms / 2 },
             _ => What::Abort { slot },
         }
     }

@@ -98,8 +98,9 @@ impl ReportStore for SqliteStore {
 
     async fn violations(&self, run: &RunId) -> Result<Vec<(String, String, String)>, StoreError> {
         let fail = |error: sqlx::Error| StoreError::new(format!("violations {run}"), error);
-        let mut connection = self.readers.acquire().await.map_err(fail)?;
-        invariants::violations(&mut connection, run).await.map_err(fail)
+        // One snapshot for all checks: a commit between two of them would look like a violation.
+        let mut snapshot = self.readers.begin().await.map_err(fail)?;
+        invariants::violations(&mut snapshot, run).await.map_err(fail)
     }
 }
 

@@ -175,6 +175,7 @@ async fn add_samples(
     inputs: &[(Input, u32)],
 ) -> Result<Added, sqlx::Error> {
     let mut added = Added::default();
+    let mut supplement = None;
     let mut ordinal: i64 =
         sqlx::query_scalar(sql!("sample_next_ordinal")).bind(run.as_str()).fetch_one(&mut *connection).await?;
     let shard_size = read_run(connection, run).await?.ok_or(sqlx::Error::RowNotFound)?.config.shard_size.max(1);
@@ -194,6 +195,15 @@ async fn add_samples(
         if inserted == 0 {
             added.present += 1;
             continue;
+        }
+        let open = retry::open_range(connection, run, range, &mut supplement).await?;
+        if open != range {
+            sqlx::query(sql!("sample_set_range"))
+                .bind(run.as_str())
+                .bind(sample.as_str())
+                .bind(open)
+                .execute(&mut *connection)
+                .await?;
         }
         sqlx::query(sql!("instruction_insert"))
             .bind(run.as_str())
