@@ -44,7 +44,7 @@ pub(super) async fn retry(
             continue;
         }
         let config = config_of(connection, &mut configs, run, sample.config_version).await?;
-        let range = range_of(connection, run, sample, &mut retried.supplement).await?;
+        let range = open_range(connection, run, sample.range, &mut retried.supplement).await?;
         go_on(connection, run, sample, &context, &keep, plan, config, range).await?;
     }
     if !plan.dry_run && !retried.samples.is_empty() {
@@ -124,19 +124,20 @@ impl Keep {
     }
 }
 
-async fn range_of(
+/// The range itself while it is open, else the supplementary range of this command.
+pub(super) async fn open_range(
     connection: &mut SqliteConnection,
     run: &RunId,
-    sample: &Chosen,
+    range: i64,
     supplement: &mut Option<u32>,
 ) -> Result<i64, sqlx::Error> {
     let closed: Option<i64> = sqlx::query_scalar(sql!("retry_range_closed"))
         .bind(run.as_str())
-        .bind(sample.range)
+        .bind(range)
         .fetch_optional(&mut *connection)
         .await?;
     if closed.is_none() {
-        return Ok(sample.range);
+        return Ok(range);
     }
     let number = match supplement {
         Some(number) => *number,
