@@ -1,3 +1,4 @@
 //! The harness of the tests of the whole system.
 
 pub mod process;
+pub mod simulation;

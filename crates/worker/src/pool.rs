@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::caller::LiveLimits;
 use crate::chain::{Handler, Shared};
-use crate::{CrashPoints, Doorbell, Spool};
+use crate::{CrashPoints, Doorbell, InHand, Spool};
 
 /// What a pool is made of.
 pub struct PoolParts {
@@ -90,8 +90,14 @@ impl Pool {
                 crash: settings.crash,
                 drain: settings.drain,
                 abort: settings.abort,
+                in_hand: InHand::default(),
             }),
         }
+    }
+
+    /// What it works on, for the heartbeat.
+    pub fn in_hand(&self) -> InHand {
+        self.shared.in_hand.clone()
     }
 
     /// Works until drained; returns when every chain has ended.

@@ -91,7 +91,7 @@ impl Limits {
 
     /// What the headers state: left now, and until all is there again.
     pub(crate) fn state(&mut self, now: Instant) -> LimitState {
-        let mut read = |bucket: &mut Option<Bucket>| {
+        let read = |bucket: &mut Option<Bucket>| {
             bucket.as_mut().map(|bucket| {
                 bucket.fill(now);
                 (bucket.per_minute, bucket.level.max(0.0) as u64, bucket.until_full())

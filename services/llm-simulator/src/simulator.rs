@@ -348,11 +348,6 @@ impl Simulator {
     pub fn reset_stats(&self) {
         lock(&self.books).stats.reset();
     }
-
-    /// From the start to now.
-    pub(crate) fn age(&self) -> Duration {
-        self.started.elapsed()
-    }
 }
 
 /// Counts a call as queued while it waits, also when it is dropped there.

@@ -150,6 +150,7 @@ impl Embedded {
         side.spawn(keep_leases(
             Arc::clone(&self.store) as Arc<dyn TaskStore>,
             owner,
+            pool.in_hand(),
             self.leases,
             Arc::clone(&clock),
             tokens.packing.clone(),
@@ -164,9 +165,13 @@ impl Embedded {
         let panel = crate::panel::Panel::new();
         side.spawn(draw(
             panel,
-            Arc::clone(&self.store),
-            self.run.clone(),
-            self.title.clone(),
+            crate::panel::Feed::new(
+                Arc::clone(&self.store),
+                self.run.clone(),
+                &self.title,
+                &self.dir.display().to_string(),
+                clock.now(),
+            ),
             gate,
             tokens.packing.clone(),
         ));
@@ -319,18 +324,11 @@ async fn watch_control(
 }
 
 /// Draws the panel until the run ends, and once more then.
-async fn draw(
-    mut panel: crate::panel::Panel,
-    store: Arc<SqliteStore>,
-    run: Run,
-    title: String,
-    gate: Gate,
-    stop: CancellationToken,
-) {
+async fn draw(mut panel: crate::panel::Panel, mut feed: crate::panel::Feed, gate: Gate, stop: CancellationToken) {
     loop {
         let last = stop.is_cancelled();
-        match crate::panel::Snapshot::read(&*store, &run.id, &title, gate.in_flight()).await {
-            Ok(snapshot) => panel.show(&snapshot, last),
+        match feed.look(Some(u64::from(gate.in_flight()))).await {
+            Ok(view) => panel.show(&view, last),
             Err(error) => tracing::debug!(%error, "the panel could not be drawn"),
         }
         if last {

@@ -69,4 +69,10 @@ impl Folder {
         let path = self.dir.join(SETTINGS);
         path.is_file().then_some(path)
     }
+
+    /// Whether some process is at work in a folder. Asks for a moment's shared lock, which hinders no reader.
+    pub fn has_runner(dir: &Path) -> bool {
+        let Ok(lock) = File::open(dir.join(LOCK)) else { return false };
+        matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
 }

@@ -6,10 +6,12 @@ mod embedded;
 mod endpoint;
 mod fault;
 mod folder;
+mod output;
 mod panel;
 mod place;
 mod settings;
 mod signals;
+mod tables;
 
 use clap::Parser;
 
@@ -51,12 +53,24 @@ fn start_log(level: &str) {
 
 async fn dispatch(cli: Cli) -> Result<Exit, Fault> {
     let config = cli.config.as_deref();
+    let out = &mut output::Data::stdout();
     match cli.command {
         Command::Run(args) => commands::run::run(config, *args).await,
         Command::Resume(args) => commands::resume::run(config, *args).await,
         Command::Config(args) => commands::config::run(config, &args),
         Command::SimulateLlm(args) => commands::simulate_llm::run(args).await,
         Command::Completions { shell } => Ok(commands::completions::run(shell)),
-        _ => Err(Fault::usage("not_wired", "this command is not wired yet")),
+        Command::Status(args) => commands::status::run(&args, out).await,
+        Command::Samples(args) => commands::samples::run(&args, out).await,
+        Command::Inspect(args) => commands::inspect::run(&args, out).await,
+        Command::Why(args) => commands::why::run(&args, out).await,
+        Command::Retry(args) => commands::retry::run(&args, out).await,
+        Command::Pause(args) => commands::control::pause(&args, out).await,
+        Command::Cancel(args) => commands::control::cancel(&args, out).await,
+        Command::Limits(args) => commands::limits::run(&args, out).await,
+        Command::Report(args) => commands::report::run(&args, out).await,
+        Command::Export(args) => commands::export::run(&args, out).await,
+        Command::Doctor(args) => commands::doctor::run(&args, out).await,
+        Command::Repack(_) => Err(Fault::usage("not_wired", "this command is not wired yet")),
     }
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use crate::fault::{Exit, Fault};
 
-pub use layers::{Layers, Origin};
+pub use layers::{Layers, nearest};
 pub use schema::json_schema;
 
 /// All settings.

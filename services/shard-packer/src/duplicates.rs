@@ -28,3 +28,78 @@ fn signature_of(sample: &PackedSample) -> Signature {
     let stored = sample.verdict.signature.as_slice();
     stored.try_into().unwrap_or_else(|_| signature(&answer_text(&sample.context)))
 }
+
+#[cfg(test)]
+mod tests {
+    use agentwrite::call::Message;
+    use agentwrite::ids::{AttemptId, RunId};
+    use agentwrite::ports::Verdict;
+    use agentwrite::sample::{Input, SampleContext, Section};
+
+    use super::*;
+
+    fn packed(ordinal: u64, text: &str, signature: Vec<u64>) -> PackedSample {
+        let input = Input {
+            messages: vec![Message::user("Write.")],
+            length: None,
+            language: None,
+            variant: ordinal as u32,
+            id: None,
+            meta: None,
+        };
+        let section =
+            Section { place: 0, text: text.to_owned(), words: 0, flags: Vec::new(), attempt: AttemptId::new("att_1") };
+        let verdict = Verdict {
+            rejected: None,
+            flags: Vec::new(),
+            length_score: None,
+            words: 0,
+            words_unicode: 0,
+            language: None,
+            signature,
+        };
+        let context = SampleContext {
+            run: RunId::new("run_1"),
+            sample: SampleId::new(format!("smp_{ordinal}")),
+            ordinal,
+            input,
+            revision: 0,
+            model: None,
+            plan: None,
+            sections: vec![section],
+            candidates: Vec::new(),
+            last_prompt_tokens: None,
+        };
+        PackedSample { context, verdict, config_version: 1 }
+    }
+
+    fn rejected(samples: &[PackedSample]) -> Vec<String> {
+        let rejects = near_duplicates(samples, &SamplePolicy::default());
+        assert!(rejects.iter().all(|(_, code, _)| *code == ErrorCode::Duplicate));
+        rejects.into_iter().map(|(sample, _, evidence)| format!("{sample}: {evidence}")).collect()
+    }
+
+    #[test]
+    fn the_lower_ordinal_stays_and_a_rejected_one_rejects_nobody() {
+        // 5 is 86 % like 3; 8 is 81 % like 5 and 73 % like 3.
+        let third = vec![3; 64];
+        let (mut fifth, mut eighth) = (third.clone(), third.clone());
+        fifth[..9].fill(5);
+        eighth[..4].fill(8);
+        eighth[4..9].fill(5);
+        eighth[9..17].fill(8);
+        let samples = [packed(3, "", third), packed(5, "", fifth), packed(8, "", eighth)];
+        assert_eq!(rejected(&samples), ["smp_5: 86 % like sample 3"]);
+        assert_eq!(rejected(&samples[1..]), ["smp_8: 81 % like sample 5"]);
+    }
+
+    #[test]
+    fn a_signature_of_another_size_is_made_again() {
+        let text = "One of a few words that make more than five of them in a row, and then some more of them.";
+        assert_eq!(rejected(&[packed(0, text, vec![1]), packed(1, text, Vec::new())]).len(), 1);
+        assert_eq!(
+            rejected(&[packed(0, text, Vec::new()), packed(1, "Five other words stand here alone.", vec![])]),
+            [""; 0]
+        );
+    }
+}

@@ -122,7 +122,8 @@ impl Packer {
         Ok(())
     }
 
-    /// One round. Returns whether it did something; when it did not, everything that could be packed is.
+    /// One round. Returns whether it did something. Once no sample is in work, a round that did nothing means that all is
+    /// packed; before that, closable ranges are looked for once a second only.
     ///
     /// # Errors
     /// The store, the folder or the encoding failed. What was done stands; another round goes on from it.

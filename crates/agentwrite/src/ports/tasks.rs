@@ -150,10 +150,12 @@ pub trait TaskStore: Send + Sync {
     /// fence held.
     async fn record_failure(&self, failure: RecordFailure) -> Result<bool, StoreError>;
 
-    /// Prolongs all leases of an owner. Returns the fences that it still holds.
+    /// Prolongs the leases of the attempts that an owner works on. Returns the fences that it still holds. A claim whose
+    /// answer was lost is nobody's work: it lapses, and rescue frees it.
     async fn renew_leases(
         &self,
         owner: &OwnerId,
+        attempts: &[AttemptId],
         lease: Duration,
         now: Timestamp,
     ) -> Result<Vec<(TaskKey, i64)>, StoreError>;

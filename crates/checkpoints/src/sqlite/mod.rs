@@ -13,6 +13,7 @@ mod dispatch;
 mod fail;
 mod invariants;
 mod load;
+mod overview;
 mod pack;
 mod record;
 mod report;
@@ -32,6 +33,7 @@ use agentwrite::ports::StoreError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Executor};
 
+pub use overview::{OutcomeTotals, WholeLength};
 use writer::Writer;
 
 /// The schema version that this build reads and writes.

@@ -132,7 +132,7 @@ pub(super) async fn read_totals(connection: &mut SqliteConnection, run: &RunId) 
     Ok(totals)
 }
 
-fn state(row: &SqliteRow) -> Result<SampleState, sqlx::Error> {
+pub(super) fn state(row: &SqliteRow) -> Result<SampleState, sqlx::Error> {
     let text: &str = row.try_get("state")?;
     SampleState::read(text).ok_or_else(|| sqlx::Error::Decode(format!("not a sample state: {text:?}").into()))
 }

@@ -39,9 +39,9 @@ fn boundary(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
 
-/// The first 60 % of a text with the marker in its middle.
+/// The first 60 % of a text with the marker near its front, so that the first delta of a broken stream holds it.
 fn marked_part(good: &str, marker: &str) -> String {
-    let (middle, end) = (boundary(good, good.len() * 3 / 10), boundary(good, good.len() * 6 / 10));
+    let (middle, end) = (boundary(good, good.len() * 15 / 100), boundary(good, good.len() * 6 / 10));
     format!("{} {marker} {}", &good[..middle], &good[middle..end])
 }
 

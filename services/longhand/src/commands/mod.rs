@@ -2,8 +2,18 @@
 
 pub mod completions;
 pub mod config;
+pub mod control;
+pub mod doctor;
 pub mod drive;
+pub mod export;
+pub mod inspect;
+pub mod limits;
+pub mod names;
+pub mod report;
 pub mod resume;
+pub mod retry;
 pub mod run;
+pub mod samples;
 pub mod simulate_llm;
 pub mod status;
+pub mod why;
