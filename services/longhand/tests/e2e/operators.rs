@@ -112,6 +112,7 @@ fn readers_beside_a_runner_see_the_run() {
     for reader in ["samples", "why", "report", "doctor"] {
         command(reader, dir, &[]);
     }
+    command("limits", dir, &["--concurrency", "20"]);
     scene.child.wait(MOST).expect_code(0);
     let status = command("status", dir, &[]);
     assert_eq!((status["state"].as_str(), status["samples"]["packed"].as_u64()), (Some("done"), Some(SAMPLES)));
