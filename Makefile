@@ -25,7 +25,7 @@ mutants-guards: ## Remove one guard at a time; the simulation must catch each
 	cargo test --release -p harness --test simulation guards_are_caught -- --nocapture --ignored
 
 bench: ## The rows of docs/PERFORMANCE.md, measured here; JSON under bench/
-	cargo build --release -p longhand -p bench
+	cargo build --release -p longhand   # by itself: beside the harness it would carry the crash points
 	cargo run --release -p bench
 
 .PHONY: help demo test lint ci simulate mutants-guards bench

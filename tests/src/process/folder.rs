@@ -110,6 +110,28 @@ impl Folder {
         })
     }
 
+    /// The run's counters alone, which is quick; none before the run is in the store.
+    pub fn totals(&self) -> Option<Totals> {
+        let database = self.dir.join("longhand.db");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
+        runtime.block_on(async {
+            let store = SqliteStore::open_read_only(&database).await.ok()?;
+            let run = store.runs().await.ok()?.into_iter().next();
+            let totals = match run {
+                Some(run) => store.totals(&run.id).await.ok(),
+                None => None,
+            };
+            store.close().await;
+            totals
+        })
+    }
+
+    /// Parquet shards that are published.
+    pub fn parquet_files(&self) -> usize {
+        let entries = fs::read_dir(self.dir.join("shards")).into_iter().flatten().flatten();
+        entries.filter(|entry| entry.path().extension().is_some_and(|ending| ending == "parquet")).count()
+    }
+
     /// Every file of the folder that holds `needle`.
     pub fn files_with(&self, needle: &str) -> Vec<PathBuf> {
         files(&self.dir).into_iter().filter(|path| holds(path, needle)).collect()

@@ -12,6 +12,7 @@ mod run;
 mod simulator;
 mod until;
 
+pub use agentwrite::sample::SampleState;
 pub use child::{Child, Ended, Signal, Usage};
 pub use folder::{Folder, StoreView};
 pub use http::get;

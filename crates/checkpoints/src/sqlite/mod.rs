@@ -81,8 +81,9 @@ impl SqliteStore {
 
     /// Waits until everything written is on disk and closes the database.
     pub async fn close(&self) {
-        self.writer.close().await;
+        // The writer goes last: a reader that closes last could not move the log into the database.
         self.readers.close().await;
+        self.writer.close().await;
     }
 }
 

@@ -178,6 +178,7 @@ async fn add_samples(
     let mut supplement = None;
     let mut ordinal: i64 =
         sqlx::query_scalar(sql!("sample_next_ordinal")).bind(run.as_str()).fetch_one(&mut *connection).await?;
+    let (mut known, mut supplement) = (None, None);
     let shard_size = read_run(connection, run).await?.ok_or(sqlx::Error::RowNotFound)?.config.shard_size.max(1);
     for (input, estimate) in inputs {
         let sample = input.sample_id();
@@ -211,6 +212,20 @@ async fn add_samples(
             .bind(to_json(input)?)
             .execute(&mut *connection)
             .await?;
+        // Neighbours share their range, so it is looked up once.
+        let open = match known {
+            Some((known, open)) if known == range => open,
+            _ => retry::open_range(connection, run, range, &mut supplement).await?,
+        };
+        known = Some((range, open));
+        if open != range {
+            sqlx::query(sql!("sample_supplement"))
+                .bind(run.as_str())
+                .bind(sample.as_str())
+                .bind(open)
+                .execute(&mut *connection)
+                .await?;
+        }
         added.added += 1;
         ordinal += 1;
     }

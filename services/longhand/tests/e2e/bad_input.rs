@@ -99,7 +99,7 @@ fn files_that_hold_nothing_are_refused() {
     let path = scene.file("empty.jsonl", b"");
     scene.run(&path, "out").finish(MOST).expect_error(2, "bad_row").expect_stderr("no rows");
     let path = scene.file("all-bad.jsonl", b"{\n");
-    scene.run(&path, "out").finish(MOST).expect_error(2, "no_rows").expect_stderr("all-bad.jsonl:1: ");
+    scene.run(&path, "out").finish(MOST).expect_error(2, "bad_row").expect_stderr("all-bad.jsonl:1: ");
     scene.run(&scene.path("missing.jsonl"), "out").finish(MOST).expect_error(6, "instructions");
     let path = scene.file("rows.parquet", b"PAR1 but no more");
     scene.run(&path, "out").finish(MOST).expect_error(2, "instructions");

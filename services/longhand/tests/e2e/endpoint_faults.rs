@@ -31,10 +31,12 @@ fn price(stats: &Stats) -> f64 {
 fn sixty_samples(faults: &str, seed: &str) -> (Folder, StoreView, Stats, tempfile::TempDir) {
     let scratch = scratch();
     let rows = fixed_sections(scratch.path(), "rows.jsonl", 60, 4, 250);
-    let endpoint = simulator(&["--faults", faults, "--seed", seed, "--cache-tokens", "200000"]);
+    // With some latency many calls are open when the endpoint says 429, and their waits are one wait.
+    let rates = ["--faults", faults, "--seed", seed, "--cache-tokens", "200000", "--latency-ms", "100"];
+    let endpoint = simulator(&rates);
     let folder = Folder::at(scratch.path().join("out"));
     let settings = short_timeouts(scratch.path());
-    let run = run(&endpoint, &rows, folder.path()).args(PRICE_FLAGS).args(["--concurrency", "32", "--config"]);
+    let run = run(&endpoint, &rows, folder.path()).args(PRICE_FLAGS).args(["--concurrency", "60", "--config"]);
     let ended = run.arg(settings).finish(MOST);
     let (store, stats) = (folder.store(), endpoint.stats());
     eprintln!("{faults}: {:?} in {:?}\n{stats:?}\n{:?}", ended.code, ended.wall, store.codes);
