@@ -86,6 +86,7 @@ pub(super) async fn load_for_task(
         .bind(task.run.as_str())
         .bind(&task.subject)
         .bind(task.revision)
+        .bind(task.kind.as_str())
         .fetch_optional(connection)
         .await?;
     context.last_prompt_tokens = tokens.map(|tokens| tokens as u64);
