@@ -5,4 +5,4 @@ select s.state, s.code, count(*) as samples, min(s.ordinal) as ordinal,
   (select t.body from answer a join text t on t.hash = a.hash where a.run = ?1 and a.subject =
     (select e.sample from sample e where e.run = ?1 and e.ordinal = min(s.ordinal)) order by a.id desc limit 1) as evidence
 from sample s where s.run = ?1 and s.state in ('failed', 'rejected')
-group by s.state, s.code order by samples desc, s.code
+group by s.state, s.code order by samples desc, s.code, s.state
