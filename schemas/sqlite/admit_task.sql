@@ -2,6 +2,6 @@
 insert into task (run, kind, subject, place, revision, context_hash, remaining, ordinal, generation)
 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
 on conflict (run, kind, subject, place, revision) do update set state = 'ready', context_hash = excluded.context_hash,
-  due_at = 0, published_at = null, owner = null, lease_until = null, failures = 0, crashes = 0,
+  due_at = 0, published_at = null, owner = null, lease_until = null, failures = 0, crashes = 0, hint = '{}',
   generation = excluded.generation, remaining = excluded.remaining
 where task.state in ('dead', 'dropped')

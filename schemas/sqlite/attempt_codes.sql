@@ -1,2 +1,5 @@
--- attempt_codes: failed attempts by code.
-select code, count(*) from attempt where run = ?1 and outcome = 'failed' and code is not null group by code order by 2 desc, 1
+-- attempt_codes: failed attempts by code, rejected answers by gate; an attempt that has both of one name counts once.
+select code, count(*) from (
+  select attempt, code from attempt where run = ?1 and code is not null
+  union select attempt, gate from answer where run = ?1 and gate <> 'cleaned')
+group by code order by 2 desc, 1

@@ -1,8 +1,13 @@
--- violations (I5): an admitted sample has its live tasks, all others none (?3 = parallel).
+-- violations (I5): an admitted sample has exactly one live task (parallel: one per empty place), all others none.
 select s.sample, 'is ' || s.state || ' with ' || count(t.id) || ' live tasks'
-from sample s left join task t on t.run = s.run and t.subject = s.sample and t.state in ('ready', 'claimed')
-  and t.kind in ('plan', 'section')
+from sample s join run_config c on c.run = s.run and c.version = s.config_version
+left join task t on t.run = s.run and t.subject = s.sample and t.state in ('ready', 'claimed') and t.kind in ('plan', 'section')
 where s.run = ?1 group by s.sample, s.state
 having count(t.id) <> case when s.state = 'planning' then 1
-  when s.state = 'writing' then case when ?3 then s.places - s.filled else 1 end
-  when s.state = 'failed' and ?3 then count(t.id) else 0 end
+  when s.state = 'writing' then case when c.config ->> '$.text.mode' = 'parallel' then s.places - s.filled else 1 end
+  else 0 end
+union all
+select s.sample, 'is ' || s.state || ' at revision ' || s.revision || ' with a live ' || t.kind || ' task of ' || t.revision
+from sample s join task t on t.run = s.run and t.subject = s.sample and t.state in ('ready', 'claimed')
+  and t.kind in ('plan', 'section')
+where s.run = ?1 and (t.revision <> s.revision or t.kind <> case s.state when 'planning' then 'plan' else 'section' end)

@@ -8,4 +8,4 @@ select c.state, c.code, c.samples, c.ordinal, e.sample as example, e.reason,
     where a.run = ?1 and a.subject = e.sample and a.gate <> 'cleaned' and c.state = 'failed'
     order by a.id desc limit 1) as evidence
 from cause c join sample e on e.run = ?1 and e.ordinal = c.ordinal
-order by c.samples desc, c.code
+order by c.samples desc, c.code, c.state

@@ -1,3 +1,3 @@
--- rescue_stalled: claims whose lease has lapsed.
+-- rescue_stalled: claims whose lease has lapsed. The first test names the partial index.
 select id, run, kind, subject, place, revision, attempt, crashes from task
-where state = 'claimed' and lease_until < ?1
+where state in ('ready', 'claimed') and state = 'claimed' and lease_until < ?1

@@ -92,6 +92,7 @@ fn cancel(run: &mut RunData) -> Result<(), MemoryError> {
         run.move_to(id, SampleState::Cancelled);
         if let Some(sample) = run.samples.get_mut(id) {
             sample.code = Some(ErrorCode::Cancelled);
+            sample.reason = Some("cancelled by an operator".to_owned());
         }
     }
     for task in run.tasks.values_mut().filter(|task| task.is_live()) {

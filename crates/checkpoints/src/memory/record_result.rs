@@ -158,8 +158,11 @@ fn move_sample(run: &mut RunData, id: &SampleId, record: &RecordResult, follow_u
 fn create_next(state: &mut State, record: &RecordResult) -> Recorded {
     let mut next = None;
     let mut publish = Vec::new();
-    for follow_up in &record.follow_ups {
-        let FollowUp::Task(new) = follow_up else { continue };
+    let tasks = record.follow_ups.iter().filter_map(|follow_up| match follow_up {
+        FollowUp::Task(new) => Some(new),
+        FollowUp::SamplePlanned { .. } | FollowUp::PlaceFilled => None,
+    });
+    for (position, new) in tasks.enumerate() {
         let Some(run) = state.runs.get_mut(&new.key.run) else { continue };
         if run.tasks.contains_key(&new.key) {
             continue;
@@ -167,7 +170,7 @@ fn create_next(state: &mut State, record: &RecordResult) -> Recorded {
         let open = run.state == RunState::Running && !run.ordered;
         run.tasks.insert(new.key.clone(), fresh(run, record, new));
         match &record.claim_next {
-            Some(claim) if open && next.is_none() => next = claim_fresh(run, record, new, claim),
+            Some(claim) if open && position == 0 => next = claim_fresh(run, record, new, claim),
             _ if open => publish.extend(publish_fresh(state, record, new)),
             _ => {}
         }

@@ -110,7 +110,7 @@ fn failures(run: &RunData) -> Vec<FailureGroup> {
         group.samples += 1;
     }
     let mut groups: Vec<FailureGroup> = groups.into_values().collect();
-    groups.sort_by_key(|group| Reverse(group.samples));
+    groups.sort_by_key(|group| (Reverse(group.samples), group.code.clone(), group.state.as_str()));
     groups
 }
 

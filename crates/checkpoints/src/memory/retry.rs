@@ -42,7 +42,7 @@ pub(super) fn retry(
         kept_sections: restarts.iter().map(|restart| restart.kept.len() as u64).sum(),
         supplement: leaves.then_some(run.supplements + 1),
     };
-    if plan.dry_run {
+    if plan.dry_run || restarts.is_empty() {
         return Ok(retried);
     }
     let before = summary(run);
@@ -50,7 +50,7 @@ pub(super) fn retry(
     for restart in &restarts {
         carry_out(run, restart, plan.model.as_deref());
     }
-    if !restarts.is_empty() && matches!(run.state, RunState::Done | RunState::Cancelled) {
+    if matches!(run.state, RunState::Done | RunState::Cancelled) {
         run.state = RunState::Running;
     }
     let after = summary(run);

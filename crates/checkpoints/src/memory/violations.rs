@@ -29,6 +29,7 @@ pub(super) fn violations(run: &RunData) -> Vec<(String, String, String)> {
     let mut found = Findings::default();
     for (id, sample) in run.in_order() {
         places(run, id, sample, &mut found);
+        answered_for(run, id, sample, &mut found);
         shards(run, id, sample, &mut found);
         live_tasks(run, id, sample, &mut found);
         chains(run, id, sample, &mut found);
@@ -55,6 +56,18 @@ fn places(run: &RunData, id: &SampleId, sample: &Sample, found: &mut Findings) {
     found.check(has_all || !finished, "I1", id, || format!("{} without all sections", sample.state.as_str()));
     let no_gap = standing.iter().enumerate().all(|(index, (place, _))| index as u32 == *place);
     found.check(no_gap || run.is_parallel(sample), "I1", id, || "a gap between sections".to_owned());
+}
+
+/// I1: a committed attempt answers for whatever stands.
+fn answered_for(run: &RunData, id: &SampleId, sample: &Sample, found: &mut Findings) {
+    let plan = run.plans.get(&(id.clone(), sample.revision)).map(|plan| &plan.attempt);
+    let sections = run.standing(id, sample.revision).map(|(_, section)| &section.attempt);
+    for attempt in plan.into_iter().chain(sections) {
+        let outcome = run.outcome(attempt);
+        found.check(outcome == Some(Outcome::Committed), "I1", id, || {
+            format!("what stands is of attempt {attempt}, which is {outcome:?}")
+        });
+    }
 }
 
 /// I1: a place has at most one attempt whose answer stands.

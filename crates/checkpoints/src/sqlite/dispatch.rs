@@ -93,7 +93,7 @@ impl DispatchStore for SqliteStore {
         self.writer
             .write("record_statistics", move |connection| {
                 Box::pin(async move {
-                    let totals = report::read_totals(connection, &run).await?;
+                    let Some(totals) = report::read_totals(connection, &run).await? else { return Ok(()) };
                     sqlx::query(sql!("statistics_add"))
                         .bind(run.as_str())
                         .bind(now.0 - now.0.rem_euclid(10_000))

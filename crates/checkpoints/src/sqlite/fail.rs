@@ -1,8 +1,8 @@
 //! `record_failure`: the attempt ends in any case; the task moves only if the fence holds.
 
-use agentwrite::failure::FailureClass;
+use agentwrite::failure::{ErrorCode, FailureClass};
 use agentwrite::ports::RecordFailure;
-use agentwrite::task::{AfterFailure, CountAs, Kind};
+use agentwrite::task::{AfterFailure, CountAs, Kind, TaskKey};
 use sqlx::{Row, SqliteConnection};
 
 use super::claim::{hash, to_json};
@@ -20,16 +20,36 @@ pub(super) async fn record_failure(
     }
     let held = move_task(connection, record).await?;
     let dead = matches!(record.failure.after, AfterFailure::Dead);
-    if held && dead && (record.task.kind == Kind::PLAN || record.task.kind == Kind::SECTION) {
-        sqlx::query(sql!("fail_sample"))
-            .bind(record.task.run.as_str())
-            .bind(&record.task.subject)
-            .bind(record.failure.code.as_str())
-            .bind(&record.failure.message)
-            .execute(connection)
-            .await?;
+    if held && dead {
+        fail_sample(connection, &record.task, record.failure.code, &record.failure.message).await?;
     }
     Ok(held)
+}
+
+/// The sample of a dead task fails, and its other tasks (parallel mode) are dropped, so that nothing more is spent on it.
+/// Tasks of other kinds that are about a sample do not make it, so their death leaves it alone.
+pub(super) async fn fail_sample(
+    connection: &mut SqliteConnection,
+    task: &TaskKey,
+    code: ErrorCode,
+    reason: &str,
+) -> Result<(), sqlx::Error> {
+    if task.kind != Kind::PLAN && task.kind != Kind::SECTION {
+        return Ok(());
+    }
+    let failed = sqlx::query(sql!("fail_sample"))
+        .bind(task.run.as_str())
+        .bind(&task.subject)
+        .bind(task.revision)
+        .bind(code.as_str())
+        .bind(reason)
+        .execute(&mut *connection)
+        .await?
+        .rows_affected();
+    if failed > 0 {
+        sqlx::query(sql!("fail_siblings")).bind(task.run.as_str()).bind(&task.subject).execute(connection).await?;
+    }
+    Ok(())
 }
 
 async fn end_attempt(connection: &mut SqliteConnection, record: &RecordFailure) -> Result<(), sqlx::Error> {

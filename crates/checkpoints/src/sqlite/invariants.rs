@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use agentwrite::chain;
-use agentwrite::config::{Mode, RunConfig};
+use agentwrite::config::Mode;
 use agentwrite::ids::{Hash, RunId};
 use agentwrite::plan::Plan;
 use agentwrite::sample::Input;
@@ -26,24 +26,17 @@ const CHECKS: &[(&str, &str)] = &[
     ("I5", sql!("check_i5")),
     ("I6", sql!("check_i6")),
     ("I6", sql!("check_i6_totals")),
+    ("I8", sql!("check_i8_tasks")),
 ];
 
 pub(super) async fn violations(connection: &mut SqliteConnection, run: &RunId) -> Result<Vec<Violation>, sqlx::Error> {
     let mut found = Vec::new();
-    let (attempts, parallel) = settings(connection, run).await?;
     for (name, sql) in CHECKS {
-        let rows: Vec<(String, String)> =
-            sqlx::query_as(*sql).bind(run.as_str()).bind(attempts).bind(parallel).fetch_all(&mut *connection).await?;
+        let rows: Vec<(String, String)> = sqlx::query_as(*sql).bind(run.as_str()).fetch_all(&mut *connection).await?;
         found.extend(rows.into_iter().map(|(subject, what)| ((*name).to_owned(), subject, what)));
     }
     found.extend(broken_chains(connection, run).await?);
     Ok(found)
-}
-
-async fn settings(connection: &mut SqliteConnection, run: &RunId) -> Result<(u32, bool), sqlx::Error> {
-    let row = sqlx::query(sql!("run_read")).bind(run.as_str()).fetch_one(connection).await?;
-    let config: RunConfig = json(row.try_get("config")?)?;
-    Ok((config.attempts, config.text.mode == Mode::Parallel))
 }
 
 async fn broken_chains(connection: &mut SqliteConnection, run: &RunId) -> Result<Vec<Violation>, sqlx::Error> {

@@ -231,6 +231,7 @@ async fn close(
                 .bind(sample.as_str())
                 .bind(code.as_str())
                 .bind(reason)
+                .bind(number)
                 .execute(&mut *connection)
                 .await?;
         }

@@ -1,14 +1,15 @@
 //! `record_result`, for a whole batch at once: about ten statements whatever the number of results.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use agentwrite::ids::Hash;
-use agentwrite::ports::{FollowUp, OutboxRow, RecordResult, Recorded, TaskMessage, TaskResult};
+use agentwrite::ids::{AttemptId, Hash};
+use agentwrite::ports::{ClaimNext, FollowUp, OutboxRow, RecordResult, Recorded, TaskMessage, TaskResult};
 use agentwrite::task::{ClaimedTask, Hint, Kind, NewTask, Outcome, TaskKey};
 use sqlx::{Row, SqliteConnection};
 
 use super::claim::{Start, start_attempts, to_json};
 use super::rows::{chunks, with_rows};
+use super::tasks::task_key;
 use super::totals::Sums;
 use super::writer::Boxed;
 
@@ -311,8 +312,12 @@ async fn follow_up(
     let mut nexts = Vec::with_capacity(records.len());
     for (index, (record, verdict)) in records.iter().zip(verdicts).enumerate() {
         let Some(accepted) = verdict else { continue };
-        for follow_up in &record.follow_ups {
-            let FollowUp::Task(task) = follow_up else { continue };
+        let tasks = record.follow_ups.iter().filter_map(|follow_up| match follow_up {
+            FollowUp::Task(task) => Some(task),
+            FollowUp::SamplePlanned { .. } | FollowUp::PlaceFilled => None,
+        });
+        // One attempt was offered, so one task is claimed; the others are published.
+        for (position, task) in tasks.enumerate() {
             let run = record.task.run.as_str();
             let (running, ordered) = match modes.get(run) {
                 Some(mode) => *mode,
@@ -322,12 +327,15 @@ async fn follow_up(
                     mode
                 }
             };
-            nexts.push(next_task(index, record, task, accepted, running, ordered));
+            let claim = record.claim_next.as_ref().filter(|_| position == 0);
+            nexts.push(next_task(index, record, task, accepted, claim, running && !ordered));
         }
     }
     let mut recorded: Vec<Recorded> =
         records.iter().map(|_| Recorded::Accepted { next: None, publish: Vec::new() }).collect();
-    write_next(connection, &nexts).await?;
+    // A task that was there already is neither claimed nor published; of two results that make the same one, the first does.
+    let mut created = write_next(connection, &nexts).await?;
+    nexts.retain(|next| created.remove(&next.task.key));
     let starts: Vec<Start> = nexts
         .iter()
         .filter_map(|next| next.claimed.as_ref().map(|task| Start::of(task, records[next.record].now.0)))
@@ -359,11 +367,10 @@ fn next_task<'a>(
     record: &'a RecordResult,
     task: &'a NewTask,
     accepted: &Accepted,
-    running: bool,
-    ordered: bool,
+    claim: Option<&ClaimNext>,
+    direct: bool,
 ) -> Next<'a> {
-    let direct = running && !ordered;
-    let claim = record.claim_next.as_ref().filter(|_| direct);
+    let claim = claim.filter(|_| direct);
     Next {
         record: index,
         task,
@@ -386,7 +393,9 @@ fn next_task<'a>(
     }
 }
 
-async fn write_next(connection: &mut SqliteConnection, nexts: &[Next<'_>]) -> Result<(), sqlx::Error> {
+/// Writes the follow-up tasks; returns those that were not there yet.
+async fn write_next(connection: &mut SqliteConnection, nexts: &[Next<'_>]) -> Result<HashSet<TaskKey>, sqlx::Error> {
+    let mut created = HashSet::with_capacity(nexts.len());
     for chunk in chunks(nexts) {
         let mut query = sqlx::query(with_rows(sql!("record_next"), chunk.len()));
         for next in chunk {
@@ -403,9 +412,11 @@ async fn write_next(connection: &mut SqliteConnection, nexts: &[Next<'_>]) -> Re
                 .bind(claimed.map(|task| task.attempt.as_str()))
                 .bind(next.generation);
         }
-        query.execute(&mut *connection).await?;
+        for row in query.fetch_all(&mut *connection).await? {
+            created.insert(task_key(&row, 0)?);
+        }
     }
-    Ok(())
+    Ok(created)
 }
 
 /// Writes the outbox row of a task, or renews the one it has.
@@ -419,12 +430,18 @@ pub(super) async fn add_outbox(
 }
 
 async fn not_accepted(connection: &mut SqliteConnection, record: &RecordResult) -> Result<Recorded, sqlx::Error> {
-    let outcome: Option<String> = sqlx::query_scalar(sql!("record_attempt_outcome"))
+    let outcomes: Vec<(String, String)> = sqlx::query_as(sql!("record_outcomes"))
         .bind(record.attempt.as_str())
-        .fetch_optional(connection)
+        .bind(record.origin.as_str())
+        .fetch_all(connection)
         .await?;
-    Ok(match outcome.as_deref() {
-        Some("committed") => Recorded::Repeated,
-        _ => Recorded::Wasted,
-    })
+    let outcome = |attempt: &AttemptId| {
+        outcomes.iter().find(|(id, _)| id == attempt.as_str()).map(|(_, outcome)| outcome.as_str())
+    };
+    // An attempt that ended in favour of an earlier candidate failed itself; its intent stands if the candidate does.
+    let stands = outcome(&record.attempt) == Some("committed")
+        || (record.origin != record.attempt
+            && outcome(&record.attempt) == Some("failed")
+            && outcome(&record.origin) == Some("committed"));
+    Ok(if stands { Recorded::Repeated } else { Recorded::Wasted })
 }

@@ -18,7 +18,7 @@ impl ReportStore for SqliteStore {
     async fn totals(&self, run: &RunId) -> Result<Totals, StoreError> {
         let fail = |error: sqlx::Error| StoreError::new(format!("totals {run}"), error);
         let mut connection = self.readers.acquire().await.map_err(fail)?;
-        read_totals(&mut connection, run).await.map_err(fail)
+        Ok(read_totals(&mut connection, run).await.map_err(fail)?.unwrap_or_default())
     }
 
     async fn samples(&self, run: &RunId, filter: &SampleFilter, most: u32) -> Result<SamplePage, StoreError> {
@@ -28,12 +28,15 @@ impl ReportStore for SqliteStore {
             .bind(filter.after.map_or(-1, |after| after as i64))
             .bind(filter.state.map(SampleState::as_str))
             .bind(filter.error.map(agentwrite::failure::ErrorCode::as_str))
-            .bind(most)
+            .bind(i64::from(most) + 1)
             .fetch_all(&self.readers)
             .await
             .map_err(fail)?;
-        let rows: Vec<SampleRow> = rows.iter().map(sample_row).collect::<Result<_, _>>().map_err(fail)?;
-        let next = rows.last().filter(|_| rows.len() == most as usize).map(|row| row.ordinal);
+        let mut rows: Vec<SampleRow> = rows.iter().map(sample_row).collect::<Result<_, _>>().map_err(fail)?;
+        // One more than asked for was read, so that the last page is known to be the last.
+        let more = rows.len() > most as usize;
+        rows.truncate(most as usize);
+        let next = rows.last().filter(|_| more).map(|row| row.ordinal);
         Ok(SamplePage { rows, next })
     }
 
@@ -104,8 +107,9 @@ impl ReportStore for SqliteStore {
     }
 }
 
-pub(super) async fn read_totals(connection: &mut SqliteConnection, run: &RunId) -> Result<Totals, sqlx::Error> {
-    let row = sqlx::query(sql!("totals_read")).bind(run.as_str()).fetch_one(&mut *connection).await?;
+pub(super) async fn read_totals(connection: &mut SqliteConnection, run: &RunId) -> Result<Option<Totals>, sqlx::Error> {
+    let row = sqlx::query(sql!("totals_read")).bind(run.as_str()).fetch_optional(&mut *connection).await?;
+    let Some(row) = row else { return Ok(None) };
     let read = |name: &str| row.try_get::<i64, _>(name).map(|value| value.max(0) as u64);
     let mut totals = Totals {
         states: [0; 9],
@@ -130,7 +134,7 @@ pub(super) async fn read_totals(connection: &mut SqliteConnection, run: &RunId) 
             totals.states[index] = count.max(0) as u64;
         }
     }
-    Ok(totals)
+    Ok(Some(totals))
 }
 
 pub(super) fn state(row: &SqliteRow) -> Result<SampleState, sqlx::Error> {

@@ -11,6 +11,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use super::claim::json;
+use super::fail::fail_sample;
 use super::tasks::task_key;
 use super::totals::Sums;
 
@@ -34,9 +35,30 @@ pub(super) async fn dead_owners(
 ) -> Result<Rescued, sqlx::Error> {
     let held = sqlx::query(sql!("rescue_dead_owners")).bind(owner.as_str()).fetch_all(&mut *connection).await?;
     let mut rescued = free(connection, &held, now).await?;
-    rescued.messages = sqlx::query(sql!("free_messages")).execute(&mut *connection).await?.rows_affected();
-    sqlx::query(sql!("free_outbox")).execute(connection).await?;
+    rescued.messages = send_again(connection, None).await?;
+    sqlx::query(sql!("free_outbox")).execute(&mut *connection).await?;
+    orphan_the_rest(connection, owner, now).await?;
     Ok(rescued)
+}
+
+/// Makes every ready task unpublished, of one run or of all: its message is gone.
+pub(super) async fn send_again(connection: &mut SqliteConnection, run: Option<&str>) -> Result<u64, sqlx::Error> {
+    Ok(sqlx::query(sql!("free_messages")).bind(run).execute(connection).await?.rows_affected())
+}
+
+/// Attempts may be open without a claim: their task was done by another, or dropped.
+async fn orphan_the_rest(
+    connection: &mut SqliteConnection,
+    owner: &OwnerId,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let runs: Vec<String> =
+        sqlx::query_scalar(sql!("free_attempts")).bind(owner.as_str()).bind(now.0).fetch_all(&mut *connection).await?;
+    let mut sums = Sums::default();
+    for run in runs {
+        sums.of(&run).orphaned_calls += 1;
+    }
+    sums.write(connection).await
 }
 
 async fn free(connection: &mut SqliteConnection, rows: &[SqliteRow], now: Timestamp) -> Result<Rescued, sqlx::Error> {
@@ -57,11 +79,12 @@ async fn free(connection: &mut SqliteConnection, rows: &[SqliteRow], now: Timest
             }
         };
         let dies = crashes + 1 >= limit;
-        sqlx::query(sql!("rescue_task"))
+        let freed = sqlx::query(sql!("rescue_task"))
             .bind(row.try_get::<i64, _>(0)?)
             .bind(if dies { "dead" } else { "ready" })
             .execute(&mut *connection)
-            .await?;
+            .await?
+            .rows_affected();
         let orphaned = sqlx::query(sql!("rescue_attempt"))
             .bind(attempt)
             .bind(now.0)
@@ -69,30 +92,16 @@ async fn free(connection: &mut SqliteConnection, rows: &[SqliteRow], now: Timest
             .await?
             .rows_affected();
         sums.of(&run).orphaned_calls += orphaned as i64;
-        if dies {
+        // None is freed where the death of a sibling earlier in this list has dropped the task.
+        if dies && freed > 0 {
             rescued.died += 1;
-            fail_sample(connection, &run, &key.subject, crashes + 1).await?;
+            let reason = format!("work on it ended in a crash {} times", crashes + 1);
+            fail_sample(connection, &key, ErrorCode::CrashLoop, &reason).await?;
         }
         rescued.leases += 1;
     }
     sums.write(connection).await?;
     Ok(rescued)
-}
-
-async fn fail_sample(
-    connection: &mut SqliteConnection,
-    run: &str,
-    subject: &str,
-    crashes: u32,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(sql!("fail_sample"))
-        .bind(run)
-        .bind(subject)
-        .bind(ErrorCode::CrashLoop.as_str())
-        .bind(format!("work on it ended in a crash {crashes} times"))
-        .execute(connection)
-        .await?;
-    Ok(())
 }
 
 async fn crash_limit(connection: &mut SqliteConnection, run: &str) -> Result<u32, sqlx::Error> {

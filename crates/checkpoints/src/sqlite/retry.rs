@@ -1,12 +1,12 @@
 //! Operator retries: a failed sample goes on where it stopped; a new revision keeps what is not discarded, by reference.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use agentwrite::chain;
 use agentwrite::config::Mode;
 use agentwrite::ids::{Hash, RunId, SampleId, Timestamp};
 use agentwrite::ports::{Range, Retried, RetryPlan};
-use agentwrite::sample::{SampleContext, SampleEvent, SampleState};
+use agentwrite::sample::{SampleContext, SampleEvent, SampleState, Section};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
@@ -38,9 +38,10 @@ pub(super) async fn retry(
     for sample in &chosen {
         let Some(context) = load_context(connection, run, &sample.sample).await? else { continue };
         let keep = Keep::of(sample, &context, plan);
-        retried.kept_sections += keep.sections as u64;
+        retried.kept_sections += keep.sections.len() as u64;
         retried.samples.push(sample.sample.clone());
         if plan.dry_run {
+            would_leave(connection, run, sample, &mut retried.supplement).await?;
             continue;
         }
         let config = config_of(connection, &mut configs, run, sample.config_version).await?;
@@ -73,17 +74,18 @@ async fn choose(connection: &mut SqliteConnection, run: &RunId, plan: &RetryPlan
             .await?;
         rows.extend(row);
     }
-    let mut chosen = Vec::with_capacity(rows.len());
+    let mut chosen = BTreeMap::new();
     for row in &rows {
         let sample = Chosen::read(row)?;
         let code: Option<String> = row.try_get("code")?;
         let wanted = plan.error.is_none_or(|error| code.as_deref() == Some(error.as_str()));
         let stopped = matches!(sample.state, SampleState::Failed | SampleState::Rejected | SampleState::Cancelled);
         if wanted && stopped {
-            chosen.push(sample);
+            // In input order, and once, however they were named.
+            chosen.insert(row.try_get::<i64, _>("ordinal")?, sample);
         }
     }
-    Ok(chosen)
+    Ok(chosen.into_values().collect())
 }
 
 impl Chosen {
@@ -103,52 +105,66 @@ impl Chosen {
 }
 
 /// What a retry keeps.
-struct Keep {
+struct Keep<'a> {
     plan: bool,
-    sections: usize,
+    sections: Vec<&'a Section>,
     new_revision: bool,
 }
 
-impl Keep {
-    /// A rejected sample was complete: without a word on what to discard, all of it goes.
-    fn of(sample: &Chosen, context: &SampleContext, plan: &RetryPlan) -> Self {
-        let from = plan.from_section.or((sample.state == SampleState::Rejected && plan.model.is_none()).then_some(0));
-        let standing = if context.plan.is_some() { context.sections.len() } else { 0 };
-        match from {
-            Some(0) => Self { plan: false, sections: 0, new_revision: true },
-            Some(from) => {
-                Self { plan: context.plan.is_some(), sections: standing.min(from as usize - 1), new_revision: true }
-            }
-            None => Self { plan: context.plan.is_some(), sections: standing, new_revision: plan.model.is_some() },
+impl<'a> Keep<'a> {
+    /// A rejected sample was complete: without a word on what to discard, all of it goes, since the same text would be
+    /// rejected again.
+    fn of(sample: &Chosen, context: &'a SampleContext, plan: &RetryPlan) -> Self {
+        let from = plan.from_section.or((sample.state == SampleState::Rejected).then_some(0));
+        let keeps_plan = from != Some(0) && context.plan.is_some();
+        let below = from.map_or(u32::MAX, |section| section.saturating_sub(1));
+        Self {
+            plan: keeps_plan,
+            sections: context.sections.iter().filter(|section| keeps_plan && section.place < below).collect(),
+            new_revision: from.is_some() || plan.model.is_some(),
         }
     }
 }
 
-/// The range itself while it is open, else this command's supplementary one.
+/// The range that a sample goes to: its own, or this command's supplementary one if that is closed.
 pub(super) async fn open_range(
     connection: &mut SqliteConnection,
     run: &RunId,
     range: i64,
     supplement: &mut Option<u32>,
 ) -> Result<i64, sqlx::Error> {
-    let closed: Option<i64> = sqlx::query_scalar(sql!("retry_range_closed"))
-        .bind(run.as_str())
-        .bind(range)
-        .fetch_optional(&mut *connection)
-        .await?;
-    if closed.is_none() {
+    if !is_closed(connection, run, range).await? {
         return Ok(range);
     }
     let number = match supplement {
         Some(number) => *number,
-        None => {
-            let number: u32 =
-                sqlx::query_scalar(sql!("retry_supplement")).bind(run.as_str()).fetch_one(&mut *connection).await?;
-            *supplement = Some(number);
-            number
-        }
+        None => sqlx::query_scalar(sql!("retry_supplement")).bind(run.as_str()).fetch_one(&mut *connection).await?,
     };
+    *supplement = Some(number);
     Ok(Range::Supplement(number).number())
+}
+
+async fn is_closed(connection: &mut SqliteConnection, run: &RunId, range: i64) -> Result<bool, sqlx::Error> {
+    let closed: Option<i64> = sqlx::query_scalar(sql!("retry_range_closed"))
+        .bind(run.as_str())
+        .bind(range)
+        .fetch_optional(connection)
+        .await?;
+    Ok(closed.is_some())
+}
+
+/// For a dry run: the supplementary shard that the sample would go to.
+async fn would_leave(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    sample: &Chosen,
+    supplement: &mut Option<u32>,
+) -> Result<(), sqlx::Error> {
+    if supplement.is_none() && is_closed(connection, run, sample.range).await? {
+        *supplement =
+            sqlx::query_scalar(sql!("retry_supplement_next")).bind(run.as_str()).fetch_optional(connection).await?;
+    }
+    Ok(())
 }
 
 #[expect(clippy::too_many_arguments, reason = "one intent's parts, read in one place")]
@@ -157,7 +173,7 @@ async fn go_on(
     run: &RunId,
     sample: &Chosen,
     context: &SampleContext,
-    keep: &Keep,
+    keep: &Keep<'_>,
     plan: &RetryPlan,
     (text_config, mode): (Hash, Mode),
     range: i64,
@@ -165,9 +181,8 @@ async fn go_on(
     let model = plan.model.clone().or_else(|| sample.model.clone());
     let revision = sample.revision + u32::from(keep.new_revision);
     let places = context.plan.as_ref().filter(|_| keep.plan).map_or(0, |plan| plan.steps.len());
-    let event = SampleEvent::Retried { planned: keep.plan, complete: keep.plan && keep.sections == places };
+    let event = SampleEvent::Retried { planned: keep.plan, complete: keep.plan && keep.sections.len() >= places };
     let state = sample.state.apply(event).map_err(|error| sqlx::Error::Protocol(error.to_string()))?;
-    sqlx::query(sql!("cancel_tasks")).bind(run.as_str()).bind(sample.sample.as_str()).execute(&mut *connection).await?;
     let mut head = None;
     if let Some(standing) = context.plan.as_ref().filter(|_| keep.plan) {
         let root = chain::root(sample.key, text_config, model.as_deref(), revision);
@@ -176,7 +191,7 @@ async fn go_on(
         if keep.new_revision {
             keep_plan(connection, run, sample, revision, plan_head).await?;
         }
-        for section in context.sections.iter().take(keep.sections) {
+        for section in &keep.sections {
             if mode == Mode::Serial {
                 last = chain::with_section(last, &section.text);
             }
@@ -186,14 +201,14 @@ async fn go_on(
         }
         head = Some(last);
     }
-    let words: u64 = context.sections.iter().take(keep.sections).map(|section| u64::from(section.words)).sum();
+    let words: u64 = keep.sections.iter().map(|section| u64::from(section.words)).sum();
     sqlx::query(sql!("retry_sample"))
         .bind(run.as_str())
         .bind(sample.sample.as_str())
         .bind(state.as_str())
         .bind(revision)
         .bind(places as i64)
-        .bind(keep.sections as i64)
+        .bind(keep.sections.len() as i64)
         .bind(words as i64)
         .bind(head.map(Hash::to_hex))
         .bind(model)

@@ -1,7 +1,7 @@
 //! Runs, their input and their control, on SQLite.
 
 use agentwrite::config::{Limits, RunConfig};
-use agentwrite::ids::{Hash, RunId, Timestamp};
+use agentwrite::ids::{Hash, RunId, SampleId, Timestamp};
 use agentwrite::ports::{Added, Control, Range, Retried, RetryPlan, Run, RunState, RunStore, StoreError};
 use agentwrite::sample::Input;
 use async_trait::async_trait;
@@ -9,7 +9,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use super::claim::{hash, json, to_json};
-use super::{SqliteStore, retry};
+use super::retry::open_range;
+use super::{SqliteStore, rescue, retry};
 
 #[async_trait]
 impl RunStore for SqliteStore {
@@ -44,17 +45,6 @@ impl RunStore for SqliteStore {
         let fail = |error: sqlx::Error| StoreError::new(format!("run {id}"), error);
         let mut connection = self.readers.acquire().await.map_err(fail)?;
         read_run(&mut connection, id).await.map_err(fail)
-    }
-
-    async fn config(&self, run: &RunId, version: u32) -> Result<Option<RunConfig>, StoreError> {
-        let fail = |error: sqlx::Error| StoreError::new(format!("config {version} of {run}"), error);
-        let config: Option<String> = sqlx::query_scalar(sql!("run_config"))
-            .bind(run.as_str())
-            .bind(version)
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(fail)?;
-        config.as_deref().map(json).transpose().map_err(fail)
     }
 
     async fn runs(&self) -> Result<Vec<Run>, StoreError> {
@@ -175,20 +165,21 @@ async fn add_samples(
     inputs: &[(Input, u32)],
 ) -> Result<Added, sqlx::Error> {
     let mut added = Added::default();
-    let mut supplement = None;
     let mut ordinal: i64 =
         sqlx::query_scalar(sql!("sample_next_ordinal")).bind(run.as_str()).fetch_one(&mut *connection).await?;
-    let (mut known, mut supplement) = (None, None);
     let shard_size = read_run(connection, run).await?.ok_or(sqlx::Error::RowNotFound)?.config.shard_size.max(1);
+    // A closed shard never changes (I7): rows whose range is closed share a supplementary one.
+    let mut supplement = None;
+    let mut looked_at: Option<(i64, i64)> = None;
     for (input, estimate) in inputs {
         let sample = input.sample_id();
-        let range = Range::Main((ordinal as u64 / u64::from(shard_size)) as u32).number();
+        let main = Range::Main((ordinal as u64 / u64::from(shard_size)) as u32).number();
         let inserted = sqlx::query(sql!("sample_insert"))
             .bind(run.as_str())
             .bind(sample.as_str())
             .bind(ordinal)
             .bind(input.key().to_hex())
-            .bind(range)
+            .bind(main)
             .bind(estimate)
             .execute(&mut *connection)
             .await?
@@ -197,14 +188,13 @@ async fn add_samples(
             added.present += 1;
             continue;
         }
-        let open = retry::open_range(connection, run, range, &mut supplement).await?;
-        if open != range {
-            sqlx::query(sql!("sample_set_range"))
-                .bind(run.as_str())
-                .bind(sample.as_str())
-                .bind(open)
-                .execute(&mut *connection)
-                .await?;
+        let range = match looked_at {
+            Some((seen, range)) if seen == main => range,
+            _ => open_range(connection, run, main, &mut supplement).await?,
+        };
+        looked_at = Some((main, range));
+        if range != main {
+            set_range(connection, run, &sample, range).await?;
         }
         sqlx::query(sql!("instruction_insert"))
             .bind(run.as_str())
@@ -212,24 +202,25 @@ async fn add_samples(
             .bind(to_json(input)?)
             .execute(&mut *connection)
             .await?;
-        // Neighbours share their range, so it is looked up once.
-        let open = match known {
-            Some((known, open)) if known == range => open,
-            _ => retry::open_range(connection, run, range, &mut supplement).await?,
-        };
-        known = Some((range, open));
-        if open != range {
-            sqlx::query(sql!("sample_supplement"))
-                .bind(run.as_str())
-                .bind(sample.as_str())
-                .bind(open)
-                .execute(&mut *connection)
-                .await?;
-        }
         added.added += 1;
         ordinal += 1;
     }
     Ok(added)
+}
+
+async fn set_range(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    sample: &SampleId,
+    range: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(sql!("sample_set_range"))
+        .bind(run.as_str())
+        .bind(sample.as_str())
+        .bind(range)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 async fn control_run(
@@ -247,11 +238,12 @@ async fn control_run(
         }
         Control::Resume if before.state == RunState::Paused => {
             set_state(connection, run, "running", None).await?;
+            rescue::send_again(connection, Some(run.as_str())).await?;
             "resume"
         }
         Control::Cancel if !matches!(before.state, RunState::Done | RunState::Cancelled) => {
             sqlx::query(sql!("cancel_samples")).bind(run.as_str()).execute(&mut *connection).await?;
-            sqlx::query(sql!("cancel_tasks")).bind(run.as_str()).bind(None::<&str>).execute(&mut *connection).await?;
+            sqlx::query(sql!("cancel_tasks")).bind(run.as_str()).execute(&mut *connection).await?;
             set_state(connection, run, "cancelled", None).await?;
             "cancel"
         }
@@ -266,7 +258,9 @@ async fn control_run(
         }
         Control::Configure(config) => {
             let version = before.config_version + 1;
-            insert_config(connection, run, version, config).await?;
+            // Ranges of ordinals are fixed at intake: another size would let two ranges share samples.
+            let config = RunConfig { shard_size: before.config.shard_size, ..(**config).clone() };
+            insert_config(connection, run, version, &config).await?;
             sqlx::query(sql!("run_set_config")).bind(run.as_str()).bind(version).execute(&mut *connection).await?;
             "configure"
         }

@@ -11,7 +11,8 @@ use super::SqliteStore;
 use super::claim::json;
 use super::totals::Sums;
 
-/// A quiet endpoint may be asked for this much at once.
+/// Milliseconds per minute, and how much a quiet endpoint may be asked for at once.
+const MINUTE_MS: f64 = 60_000.0;
 const BURST_MS: f64 = 1_000.0;
 
 #[async_trait]
@@ -22,7 +23,7 @@ impl TrafficStore for SqliteStore {
             .await
     }
 
-    async fn settle(&self, run: &RunId, endpoint: &str, unused_tokens: i64, now: Timestamp) -> Result<(), StoreError> {
+    async fn settle(&self, run: &RunId, endpoint: &str, unused_tokens: i64, _now: Timestamp) -> Result<(), StoreError> {
         let (run, endpoint) = (run.clone(), endpoint.to_owned());
         self.writer
             .write("settle", move |connection| {
@@ -30,8 +31,8 @@ impl TrafficStore for SqliteStore {
                     let (limits, _) = limits_of(connection, &run).await?;
                     let Some(tpm) = limits.tpm else { return Ok(()) };
                     let bucket = format!("tokens {endpoint}");
-                    let back = unused_tokens as f64 * 60_000.0 / f64::from(tpm.max(1));
-                    let free_at = free_at(connection, &bucket).await?.unwrap_or(now.0 as f64);
+                    let back = unused_tokens as f64 * MINUTE_MS / f64::from(tpm.max(1));
+                    let Some(free_at) = free_at(connection, &bucket).await? else { return Ok(()) };
                     write_bucket(connection, &bucket, free_at - back).await
                 })
             })
@@ -88,48 +89,63 @@ async fn write_bucket(connection: &mut SqliteConnection, bucket: &str, free_at: 
 
 async fn reserve_call(connection: &mut SqliteConnection, reserve: &Reserve) -> Result<Reservation, sqlx::Error> {
     let (limits, ledger) = limits_of(connection, &reserve.run).await?;
+    // A repeated wish replaces what the attempt had reserved.
+    let own: Option<Option<i64>> =
+        sqlx::query_scalar(sql!("reserve_own")).bind(reserve.attempt.as_str()).fetch_optional(&mut *connection).await?;
+    let reserved = own.flatten().unwrap_or(0);
     if let Some(cap) = limits.max_cost_nanousd {
-        let fits = reserve.worst_nanousd.is_some_and(|worst| ledger.max(0) as u64 + worst <= cap);
-        if !fits {
+        let committed = (ledger - reserved).max(0) as u64;
+        if !reserve.worst_nanousd.is_some_and(|worst| committed + worst <= cap) {
             return Ok(Reservation::OverBudget);
         }
     }
     if let Some(worst) = reserve.worst_nanousd {
-        let reserved = sqlx::query(sql!("reserve_money"))
+        if own.is_none() {
+            return Err(sqlx::Error::Protocol(format!("attempt {} is not open", reserve.attempt)));
+        }
+        sqlx::query(sql!("reserve_money"))
             .bind(reserve.attempt.as_str())
             .bind(worst as i64)
             .execute(&mut *connection)
-            .await?
-            .rows_affected();
+            .await?;
         let mut sums = Sums::default();
-        sums.of(reserve.run.as_str()).reserved_nanousd = reserved as i64 * worst as i64;
+        sums.of(reserve.run.as_str()).reserved_nanousd = worst as i64 - reserved;
         sums.write(connection).await?;
     }
-    let now = reserve.now.0 as f64;
-    let mut start = now;
-    if let Some(rpm) = limits.rpm {
-        start = start.max(take(connection, &format!("requests {}", reserve.endpoint), 1.0, rpm, now).await?);
-    }
-    if let Some(tpm) = limits.tpm {
-        let tokens = reserve.tokens as f64;
-        start = start.max(take(connection, &format!("tokens {}", reserve.endpoint), tokens, tpm, now).await?);
-    }
-    let gate: Option<(i64, String)> =
-        sqlx::query_as(sql!("gate_read")).bind(&reserve.endpoint).fetch_optional(connection).await?;
-    let open = gate.map_or(reserve.now.0, |(until, _)| until);
-    Ok(Reservation::StartAt(Timestamp((start.ceil() as i64).max(open))))
+    let start = draw(connection, reserve, &limits).await?;
+    Ok(Reservation::StartAt(Timestamp(start.ceil() as i64)))
 }
 
-/// Takes `amount` from a bucket of `per_minute`; returns when it is there.
-async fn take(
-    connection: &mut SqliteConnection,
-    bucket: &str,
-    amount: f64,
-    per_minute: u32,
-    now: f64,
-) -> Result<f64, sqlx::Error> {
-    let free = free_at(connection, bucket).await?.unwrap_or(f64::MIN).max(now - BURST_MS);
-    let start = free.max(now);
-    write_bucket(connection, bucket, free + amount * 60_000.0 / f64::from(per_minute.max(1))).await?;
+/// Takes the call's units from its buckets. All of them move on from the time at which the call starts: units that fell
+/// due while another bucket or the gate held the call back are gone, or the gate would open onto a burst.
+async fn draw(connection: &mut SqliteConnection, reserve: &Reserve, limits: &Limits) -> Result<f64, sqlx::Error> {
+    let gate: Option<(i64, String)> =
+        sqlx::query_as(sql!("gate_read")).bind(&reserve.endpoint).fetch_optional(&mut *connection).await?;
+    let mut start = gate.map_or(reserve.now.0, |(until, _)| reserve.now.0.max(until)) as f64;
+    let mut draws = Vec::with_capacity(2);
+    for (bucket, takes_ms, ahead_ms) in wanted(reserve, limits) {
+        let free_at = free_at(connection, &bucket).await?.unwrap_or(f64::MIN);
+        start = start.max(free_at - ahead_ms);
+        draws.push((bucket, takes_ms, free_at));
+    }
+    for (bucket, takes_ms, free_at) in draws {
+        write_bucket(connection, &bucket, free_at.max(start) + takes_ms).await?;
+    }
     Ok(start)
+}
+
+/// What the call takes from which bucket: how long its units take at the bucket's rate, and how far it may run ahead of
+/// the schedule, both in milliseconds.
+fn wanted(reserve: &Reserve, limits: &Limits) -> Vec<(String, f64, f64)> {
+    let mut wanted = Vec::with_capacity(2);
+    if let Some(rpm) = limits.rpm {
+        let takes_ms = MINUTE_MS / f64::from(rpm.max(1));
+        // The request itself is part of the burst, and one request always is.
+        wanted.push((format!("requests {}", reserve.endpoint), takes_ms, (BURST_MS - takes_ms).max(0.0)));
+    }
+    if let Some(tpm) = limits.tpm {
+        let takes_ms = reserve.tokens as f64 * MINUTE_MS / f64::from(tpm.max(1));
+        wanted.push((format!("tokens {}", reserve.endpoint), takes_ms, BURST_MS));
+    }
+    wanted
 }

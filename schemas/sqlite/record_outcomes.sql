@@ -1,2 +1,2 @@
 -- record_result: a result that was not accepted may be a repeated intent.
-select outcome from attempt where attempt = ?1
+select attempt, outcome from attempt where attempt in (?1, ?2)
