@@ -14,6 +14,8 @@ use harness::simulation::{Mutant, Report, Script, Tally, run, run_on_sqlite, run
 /// Played on every build, unless the time is up first.
 const SEEDS: u64 = 2_000;
 const TIME: Duration = Duration::from_secs(60);
+/// Why a lock may be taken for whole.
+const POISON: &str = "no thread that plays seeds panics under a lock";
 
 #[expect(clippy::disallowed_methods, reason = "a developer's wish, not the product's configuration")]
 fn wish(name: &str) -> Option<u64> {
@@ -31,13 +33,13 @@ impl Undisturbed {
         if report.violation.is_none() && script.keeps_texts() {
             let quiet = script.undisturbed();
             let key = quiet.to_json();
-            let known = self.0.lock().unwrap().get(&key).cloned();
+            let known = self.0.lock().expect(POISON).get(&key).cloned();
             let shards = known.unwrap_or_else(|| run(&quiet).shards);
             if shards != report.shards {
                 let what = format!("the shards differ from an undisturbed run's: {shards:?} {:?}", report.shards);
                 report.violation = Some(("shards".to_owned(), what));
             }
-            self.0.lock().unwrap().insert(key, shards);
+            self.0.lock().expect(POISON).insert(key, shards);
         }
         report
     }
@@ -90,12 +92,12 @@ fn play(first: u64, count: u64, time: Option<Duration>) -> (Sum, Option<(Script,
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             let late = time.is_some_and(|time| start.elapsed() > time);
-            if seed >= first + count || late || found.lock().unwrap().1.is_some() {
+            if seed >= first + count || late || found.lock().expect(POISON).1.is_some() {
                 return;
             }
             let script = Script::of_seed(seed);
             let report = undisturbed.compare(&script);
-            let mut found = found.lock().unwrap();
+            let mut found = found.lock().expect(POISON);
             found.0.add(&script, &report);
             if report.violation.is_some() {
                 found.1.get_or_insert((script, report));
@@ -103,7 +105,7 @@ fn play(first: u64, count: u64, time: Option<Duration>) -> (Sum, Option<(Script,
         }
     };
     on_all_cores(work);
-    found.into_inner().unwrap()
+    found.into_inner().expect(POISON)
 }
 
 /// A script that failed, made small and printed.
@@ -187,11 +189,11 @@ fn guards_are_caught() {
             });
             match caught {
                 Some((seed, (invariant, what))) => println!("without {name}: seed {seed} violates {invariant}: {what}"),
-                None => missed.lock().unwrap().push(*name),
+                None => missed.lock().expect(POISON).push(*name),
             }
         }
     };
     on_all_cores(work);
-    let missed = missed.into_inner().unwrap();
+    let missed = missed.into_inner().expect(POISON);
     assert!(missed.is_empty(), "{PATIENCE} seeds did not notice that these were gone: {missed:?}");
 }

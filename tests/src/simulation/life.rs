@@ -1,11 +1,12 @@
 //! The life of one process: it can die, stand still, lose its heartbeat, and step into a trap.
 
 use std::future::{Future, pending};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use agentwrite::ids::OwnerId;
 use agentwrite::ports::Delivery;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::oracle::Oracle;
@@ -30,8 +31,9 @@ pub struct Life {
     /// Its id.
     pub owner: OwnerId,
     dead: CancellationToken,
-    frozen: watch::Sender<bool>,
-    muted: watch::Sender<bool>,
+    frozen: AtomicBool,
+    thaws: Notify,
+    muted: AtomicBool,
     trap: Mutex<Option<(String, u32)>>,
     held: Mutex<Vec<Held>>,
     oracle: Arc<Oracle>,
@@ -44,8 +46,9 @@ impl Life {
         Self {
             owner,
             dead: CancellationToken::new(),
-            frozen: watch::Sender::new(false),
-            muted: watch::Sender::new(false),
+            frozen: AtomicBool::new(false),
+            thaws: Notify::new(),
+            muted: AtomicBool::new(false),
             trap: Mutex::default(),
             held: Mutex::default(),
             oracle,
@@ -64,22 +67,28 @@ impl Life {
 
     /// Waits while the process stands still.
     pub async fn thawed(&self) {
-        let _ = self.frozen.subscribe().wait_for(|frozen| !frozen).await;
+        // Wakes in the order of arrival; a watch channel would wake in any.
+        while self.frozen.load(Ordering::Relaxed) {
+            self.thaws.notified().await;
+        }
     }
 
     /// Stands still, or moves again.
     pub fn freeze(&self, frozen: bool) {
-        self.frozen.send_replace(frozen);
+        self.frozen.store(frozen, Ordering::Relaxed);
+        if !frozen {
+            self.thaws.notify_waiters();
+        }
     }
 
     /// Loses its heartbeats, or has them again.
     pub fn mute(&self, muted: bool) {
-        self.muted.send_replace(muted);
+        self.muted.store(muted, Ordering::Relaxed);
     }
 
     /// Whether heartbeats are lost.
     pub fn is_muted(&self) -> bool {
-        *self.muted.borrow()
+        self.muted.load(Ordering::Relaxed)
     }
 
     /// Sets a trap.

@@ -7,10 +7,12 @@
 //! deed in `world`.
 
 pub mod fate;
+mod intents;
 mod life;
 mod model;
 mod operator;
 pub mod oracle;
+mod play;
 mod process;
 mod queue;
 pub mod script;
@@ -20,7 +22,8 @@ mod verdict;
 mod world;
 
 pub use oracle::Tally;
+pub use play::{Mutant, Report, run, run_on_sqlite, run_with};
 pub use script::{Edition, Op, Script, What};
 pub use shrink::shrink;
 pub use store::Store;
-pub use world::{Mutant, Report, World, run, run_on_sqlite, run_with};
+pub use world::World;

@@ -95,7 +95,7 @@ impl Parts {
         let keeper = self.store(|store| store as Arc<dyn TaskStore>);
         side.spawn(keep_leases(keeper, self.life.owner.clone(), pool.in_hand(), LEASES, clock, packing.clone()));
         side.spawn(watch_control(self.store.clone(), run, limits, bells.planner.clone(), packing.clone()));
-        let packed = async {
+        let packing_done = async {
             let Some(packer) = &packer else { return Ok(()) };
             let result = packer.run(&packing).await;
             if result.is_err() {
@@ -104,27 +104,27 @@ impl Parts {
             }
             last_rounds(packer).await
         };
-        let worked = async {
+        let working = async {
             let result = pool.run().await;
             self.drain.cancel();
             result
         };
-        let planned = async {
+        let planning = async {
             let state = planner.run(&self.drain).await;
             self.drain.cancel();
             state
         };
         let finish = async {
-            let done = tokio::join!(worked, planned);
+            let done = tokio::join!(working, planning);
             packing.cancel();
             done
         };
-        let ((worked, planned), packed) = tokio::join!(finish, packed);
+        let ((worked, over), done) = tokio::join!(finish, packing_done);
         side.close();
         side.wait().await;
         worked.map_err(|error| format!("the pool: {error}"))?;
-        planned.map_err(|error| format!("the planner: {error}"))?;
-        packed.map_err(|error| format!("the packer: {error}"))
+        over.map_err(|error| format!("the planner: {error}"))?;
+        done.map_err(|error| format!("the packer: {error}"))
     }
 
     /// A process that cannot reach its store at the start would exit and be started again; here it waits.

@@ -245,6 +245,7 @@ impl Script {
     }
 
     /// The same input in a world in which nothing happens.
+    #[must_use]
     pub fn undisturbed(&self) -> Self {
         let quiet =
             Self { seed: 0, edition: Edition::Embedded, concurrency: 4, attempts: 6, budgets: false, ..self.clone() };

@@ -53,3 +53,28 @@ fn simplify(least: &mut Script, fails: &impl Fn(&Script) -> bool) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulation::What;
+
+    #[test]
+    fn keeps_what_the_failure_needs_and_nothing_else() {
+        let script = (0..10_000).map(Script::of_seed).find(|script| {
+            script.ops.len() > 4 && script.ops.iter().any(|op| op.what == What::WipeQueue) && script.samples > 4
+        });
+        let wipes = |script: &Script| script.ops.iter().any(|op| op.what == What::WipeQueue) && script.samples >= 3;
+        let least = shrink(&script.unwrap(), wipes);
+        assert_eq!(least.ops.len(), 1);
+        assert_eq!((least.samples, least.concurrency, least.endpoint_faults), (3, 1, 0));
+    }
+
+    #[test]
+    fn a_script_is_what_its_json_says() {
+        for seed in 0..200 {
+            let script = Script::of_seed(seed);
+            assert_eq!(Script::from_json(&script.to_json()), script);
+        }
+    }
+}

@@ -1,6 +1,5 @@
 //! A world: the processes of one script, what happens to them, and the watch over it all.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,10 +8,7 @@ use std::time::Duration;
 use agentwrite::ids::{OwnerId, RunId};
 use agentwrite::ports::{Clock, RunState};
 use agentwrite::task::Kind;
-use checkpoints::memory::{Guards, MemoryStore};
-use checkpoints::sqlite::SqliteStore;
 use llm_simulator::{Faults, InProcess, Simulator, SimulatorConfig};
-use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,88 +16,15 @@ use tokio_util::task::TaskTracker;
 use super::fate::{Fate, SimClock};
 use super::life::{Event, Life};
 use super::model::FarModel;
-use super::oracle::{Oracle, Tally};
+use super::oracle::Oracle;
+use super::play::Report;
 use super::process::Parts;
 use super::queue::Post;
 use super::script::{Edition, Script, What};
 use super::store::{Ground, Letter, Line, ShakenStore, deliver};
 use super::verdict;
 
-/// A guard that is taken away, to show that the simulation notices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mutant {
-    /// Tests of the store.
-    Store(Guards),
-    /// Messages are acked when they are handed out.
-    EarlyAck,
-}
-
-/// What became of a script.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
-    /// The first violation: the invariant, and what was seen.
-    pub violation: Option<(String, String)>,
-    /// What happened, counted.
-    pub tally: Tally,
-    /// Calls repeated after a sound answer, as the endpoint counts them.
-    pub repeats: u64,
-    /// Requests, as the endpoint counts them.
-    pub requests: u64,
-    /// SHA-256 of the published files by name.
-    pub shards: BTreeMap<String, String>,
-    /// Virtual milliseconds.
-    pub took_ms: u64,
-}
-
-/// Plays a script over the store in memory.
-pub fn run(script: &Script) -> Report {
-    run_with(script, None)
-}
-
-/// Plays a script over the store in memory, with a guard taken away.
-pub fn run_with(script: &Script, mutant: Option<Mutant>) -> Report {
-    play(script, mutant == Some(Mutant::EarlyAck), async |_| {
-        Ground::immediate(match mutant {
-            Some(Mutant::Store(guards)) => MemoryStore::with_guards(guards),
-            _ => MemoryStore::new(),
-        })
-    })
-}
-
-/// Plays a script over SQLite.
-pub fn run_on_sqlite(script: &Script) -> Report {
-    play(script, false, async |dir| {
-        let (go, parked) = std::sync::mpsc::channel::<()>();
-        drop(tokio::task::spawn_blocking(move || parked.recv()));
-        let store = SqliteStore::open(&dir.join("longhand.db")).await.expect("a fresh database opens");
-        drop(go);
-        Ground::threaded(store)
-    })
-}
-
-fn play(script: &Script, acks_early: bool, ground: impl AsyncFnOnce(PathBuf) -> Ground) -> Report {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .expect("a runtime of one thread can be built");
-    let dir = folder();
-    let report = runtime.block_on(async {
-        let ground = ground(dir.path().to_owned()).await;
-        World::new(script, ground, acks_early, dir.path().to_owned()).play().await
-    });
-    runtime.shutdown_timeout(Duration::from_millis(200));
-    report
-}
-
-/// In memory where the system has a place for that: thousands of worlds sync thousands of small files.
-fn folder() -> TempDir {
-    let memory = std::path::Path::new("/dev/shm");
-    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    made.expect("a folder for temporary files")
-}
-
-/// Where the run stands apart from its processes.
+/// What is on the agenda.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Due {
     Op(usize),
@@ -148,7 +71,7 @@ const PATIENCE: Duration = Duration::from_secs(5_000);
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 
 impl World {
-    fn new(script: &Script, ground: Ground, acks_early: bool, dir: PathBuf) -> Self {
+    pub(super) fn new(script: &Script, ground: Ground, acks_early: bool, dir: PathBuf) -> Self {
         let (tell, events) = mpsc::unbounded_channel();
         let line = Arc::new(Line {
             oracle: Arc::new(Oracle::new(ground.is_immediate())),
@@ -183,7 +106,7 @@ impl World {
         }
     }
 
-    async fn play(mut self) -> Report {
+    pub(super) async fn play(mut self) -> Report {
         self.submit().await;
         for (index, op) in self.script.ops.clone().iter().enumerate() {
             self.at(Duration::from_millis(op.at_ms), Due::Op(index));
@@ -366,7 +289,7 @@ impl World {
                 self.soon(ms(for_ms), Due::Thaw(0));
             }
         }
-        self.wake().await;
+        self.wake();
     }
 
     fn with(&self, slot: usize, act: impl FnOnce(&Slot)) {
@@ -376,7 +299,7 @@ impl World {
     }
 
     /// Starts what an operator's wish made possible again.
-    pub(super) async fn wake(&mut self) {
+    pub(super) fn wake(&mut self) {
         for index in 0..self.slots.len() {
             let due = self.agenda.iter().any(|(_, due)| *due == Due::Start(index));
             if self.slots[index].is_none() && !due {
