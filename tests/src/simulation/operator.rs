@@ -29,8 +29,8 @@ impl World {
             seed: 42 + u64::from(self.replans),
             ..TextConfig::default()
         };
-        text.plan.model = "planner".to_owned();
-        text.write.model = "writer".to_owned();
+        "planner".clone_into(&mut text.plan.model);
+        "writer".clone_into(&mut text.write.model);
         let (shard_size, attempts) = (self.script.shard_size, self.script.attempts);
         RunConfig { text, shard_size, attempts, synthetic: true, ..RunConfig::default() }
     }
@@ -72,7 +72,7 @@ impl World {
 
     pub(super) async fn resume(&mut self) {
         self.control(Control::Resume).await;
-        self.wake().await;
+        self.wake();
     }
 
     pub(super) async fn cancel(&self) {

@@ -83,9 +83,8 @@ async fn samples(world: &World) -> Vec<SampleDetail> {
 /// Every sample is packed, or stopped with a reason.
 fn unsettled(detail: &SampleDetail) -> Option<String> {
     match detail.row.state {
-        SampleState::Packed => None,
         SampleState::Failed | SampleState::Rejected if detail.row.code.is_none() => Some("no reason".to_owned()),
-        SampleState::Failed | SampleState::Rejected | SampleState::Cancelled => None,
+        SampleState::Packed | SampleState::Failed | SampleState::Rejected | SampleState::Cancelled => None,
         other => Some(format!("is {}", other.as_str())),
     }
 }

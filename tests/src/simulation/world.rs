@@ -362,7 +362,7 @@ impl World {
                 self.soon(ms(for_ms), Due::Thaw(0));
             }
         }
-        self.wake().await;
+        self.wake();
     }
 
     fn with(&self, slot: usize, act: impl FnOnce(&Slot)) {
@@ -372,7 +372,7 @@ impl World {
     }
 
     /// Starts what an operator's wish made possible again.
-    pub(super) async fn wake(&mut self) {
+    pub(super) fn wake(&mut self) {
         for index in 0..self.slots.len() {
             let due = self.agenda.iter().any(|(_, due)| *due == Due::Start(index));
             if self.slots[index].is_none() && !due {
