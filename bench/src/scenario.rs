@@ -19,8 +19,8 @@ pub struct Bench {
 
 /// A simulator and an input, with the folder of a run.
 pub struct Scenario {
-    /// Holds the folder.
-    pub scratch: TempDir,
+    /// Holds the folder, which goes with it.
+    pub _scratch: TempDir,
     /// The endpoint.
     pub simulator: Simulator,
     /// The command.
