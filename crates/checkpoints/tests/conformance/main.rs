@@ -10,14 +10,19 @@ mod claims;
 mod dispatch;
 mod failures;
 mod follow_ups;
+mod guards;
 mod kinds;
 mod pack;
+mod player;
+mod random_runs;
 mod report;
 mod rescue;
 mod results;
 mod retry;
 mod runs;
 mod scene;
+mod sqlite_statements;
+mod sqlite_violations;
 mod traffic;
 
 use agentwrite::ports::{DispatchStore, PackStore, ReportStore, RunStore, TaskStore, TrafficStore};
@@ -25,11 +30,11 @@ use checkpoints::memory::MemoryStore;
 use checkpoints::sqlite::SqliteStore;
 
 /// All store ports at once.
-pub trait Stores: TaskStore + DispatchStore + RunStore + PackStore + TrafficStore + ReportStore {}
+trait Stores: TaskStore + DispatchStore + RunStore + PackStore + TrafficStore + ReportStore {}
 impl<S: TaskStore + DispatchStore + RunStore + PackStore + TrafficStore + ReportStore> Stores for S {}
 
 /// An adapter with an empty store of its own for each behaviour.
-pub trait Fixture: Sized {
+trait Fixture: Sized {
     /// The adapter.
     type Store: Stores;
     /// An empty store.
@@ -113,6 +118,7 @@ macro_rules! conformance {
                     a_result_for_another_context_is_wasted
                     a_wasted_answer_keeps_its_price
                     a_second_result_for_a_place_is_wasted
+                    a_wasted_attempt_is_not_accepted_later
                     a_result_for_an_unknown_task_is_wasted
                     a_repeated_result_changes_nothing
                     a_repeated_plan_changes_nothing
