@@ -57,7 +57,7 @@ async fn accept(
     for chunk in chunks(records) {
         let mut query = sqlx::query(with_rows(sql!("record_accept"), chunk.len()));
         for record in chunk {
-            query = bind_key(query, &record.task).bind(record.context_hash.to_hex());
+            query = bind_key(query, &record.task).bind(record.context_hash.to_hex()).bind(record.attempt.as_str());
         }
         for row in query.fetch_all(&mut *connection).await? {
             let (run, kind, subject): (String, String, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);

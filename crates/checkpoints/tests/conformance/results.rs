@@ -5,7 +5,7 @@ use std::time::Duration;
 use agentwrite::failure::ErrorCode;
 use agentwrite::ids::AttemptId;
 use agentwrite::ports::{
-    DispatchStore, FollowUp, RecordResult, Recorded, Reserve, TaskResult, TaskStore, TrafficStore,
+    DispatchStore, FollowUp, RecordResult, Recorded, Reserve, RunStore, TaskResult, TaskStore, TrafficStore,
 };
 use agentwrite::sample::SampleState;
 use agentwrite::task::TaskKey;
@@ -79,6 +79,24 @@ pub async fn a_wasted_answer_keeps_its_price<F: Fixture>() {
 /// A second result for a filled place is wasted, and the first stands.
 pub async fn a_second_result_for_a_place_is_wasted<F: Fixture>() {
     checks::a_second_result_is_wasted(F::fresh().await.store()).await.expect("conforms");
+}
+
+/// What was wasted stays wasted: a repeated intent is not accepted later, when its context happens to stand again, since its
+/// attempt was settled.
+pub async fn a_wasted_attempt_is_not_accepted_later<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let scene = Scene::of(fixture.store(), 1).await;
+    let task = scene.writing(0, 1).await;
+    let record = scene.section_result(&task, &text(0, 0)).await;
+    scene.control(agentwrite::ports::Control::Cancel).await;
+    assert_eq!(scene.record(&record).await, Recorded::Wasted);
+    scene.store.retry(&scene.run, "operator", &Default::default(), scene.tick()).await.expect("retry");
+    scene.admit(0, true, false).await;
+    let totals = scene.totals().await;
+    assert_eq!(scene.record(&record).await, Recorded::Wasted);
+    assert_eq!(scene.totals().await, totals);
+    assert_eq!(scene.state(0).await, SampleState::Writing);
+    scene.sound().await;
 }
 
 /// A result for a task that nobody knows is wasted, not an error.

@@ -236,10 +236,15 @@ impl<'a, S: Stores> Scene<'a, S> {
 
     /// What the section writer would record: the next section follows in serial mode.
     pub async fn section_result(&self, task: &ClaimedTask, text: &str) -> RecordResult {
+        let mode = self.view().await.config.text.mode;
+        self.section_result_in(mode, task, text).await
+    }
+
+    /// The same for a sample that was planned under another mode than the run's newest.
+    pub async fn section_result_in(&self, mode: Mode, task: &ClaimedTask, text: &str) -> RecordResult {
         let context = self.store.load_sample(&task.key).await.expect("load_sample").expect("the sample is there");
         let places = context.plan.map_or(0, |plan| plan.steps.len() as u32);
-        let config = self.view().await.config;
-        let serial = config.text.mode == Mode::Serial;
+        let serial = mode == Mode::Serial;
         let chain = if serial { chain::with_section(task.context_hash, text) } else { task.context_hash };
         let mut follow_ups = vec![FollowUp::PlaceFilled];
         let next = task.key.place + 1;
