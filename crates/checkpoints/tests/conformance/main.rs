@@ -3,6 +3,12 @@
 //! A behaviour is one `async fn name<F: Fixture>()` in the file of its port; its doc comment fixes what the port means. To
 //! add a behaviour: the function, and its name in the list below (one that is not listed is a warning). To add an adapter:
 //! a [`Fixture`] and one line `conformance!(name, Fixture);`.
+#![expect(
+    clippy::items_after_statements,
+    clippy::format_push_string,
+    clippy::unnecessary_wraps,
+    reason = "scripts and their logs read better so"
+)]
 
 mod admission;
 mod checks;

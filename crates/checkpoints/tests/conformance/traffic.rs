@@ -13,7 +13,7 @@ use crate::scene::{COST, LEASE, Scene, again};
 use crate::{Fixture, Stores};
 
 /// The shape of a run for these behaviours.
-async fn limited<'a, S: Stores>(store: &'a S, limits: Limits, samples: u64) -> Scene<'a, S> {
+async fn limited<S: Stores>(store: &S, limits: Limits, samples: u64) -> Scene<'_, S> {
     Scene::with(store, "run_t", &RunConfig::default(), &limits, samples).await
 }
 
