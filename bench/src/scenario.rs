@@ -19,13 +19,8 @@ pub struct Bench {
 
 /// A simulator and an input, with the folder of a run.
 pub struct Scenario {
-<<<<<<< HEAD
-    /// Holds the folder, which goes with it.
-    pub _scratch: TempDir,
-=======
     /// Holds the folder.
     _scratch: TempDir,
->>>>>>> process
     /// The endpoint.
     pub simulator: Simulator,
     /// The command.
