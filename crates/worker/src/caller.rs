@@ -197,6 +197,7 @@ impl Caller {
                 return true;
             }
             tokio::select! {
+                biased;
                 () = self.drain.cancelled() => return false,
                 () = tokio::time::sleep(open.since(now)) => {}
             }

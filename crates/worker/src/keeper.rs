@@ -22,6 +22,7 @@ pub async fn keep_leases(
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             _ = beat.tick() => {}
         }

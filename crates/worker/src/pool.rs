@@ -112,11 +112,13 @@ impl Pool {
             let wanted = limits.borrow_and_update().concurrency.clamp(1, MOST_SLOTS);
             open = resize(&slots, open, wanted);
             let slot = tokio::select! {
+                biased;
                 () = self.shared.drain.cancelled() => break,
                 _ = limits.changed() => continue,
                 slot = Arc::clone(&slots).acquire_owned() => slot.expect("the semaphore is never closed"),
             };
             let delivery = tokio::select! {
+                biased;
                 () = self.shared.drain.cancelled() => break,
                 _ = limits.changed() => continue,
                 delivery = consumer.next() => delivery,

@@ -133,11 +133,13 @@ impl Packer {
 
     async fn rest(&self, in_work: bool, stop: &CancellationToken) {
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = self.parts.bell.heard_within(MOST_PATIENCE) => {}
         }
         if in_work {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(self.settings.rest) => {}
             }

@@ -294,6 +294,7 @@ async fn watch_control(
     let mut seen = run.control_epoch;
     loop {
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = tokio::time::sleep(CONTROL_EVERY) => {}
         }

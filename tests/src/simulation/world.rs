@@ -310,7 +310,11 @@ impl World {
             }
             Due::DiskFree => self.line.full.store(false, Ordering::Relaxed),
             Due::Calm => self.line.fate.calm_down(),
-            Due::Watch => self.soon(WATCH_EVERY, Due::Watch),
+            Due::Watch => {
+                // Every second while much happens, then less and less often.
+                let wait = WATCH_EVERY.max(self.clock.elapsed() / 10);
+                self.soon(wait, Due::Watch);
+            }
         }
     }
 
