@@ -31,7 +31,9 @@ pub(super) fn free_dead_owners(state: &mut State, owner: &OwnerId, now: Timestam
     for run in state.runs.values_mut() {
         let gone: Vec<AttemptId> =
             run.attempts.iter().filter(|(_, attempt)| attempt.owner != *owner).map(|(id, _)| id.clone()).collect();
-        gone.iter().for_each(|id| run.orphan_attempt(id, now));
+        for id in &gone {
+            run.orphan_attempt(id, now);
+        }
     }
     Ok(rescued)
 }

@@ -100,9 +100,8 @@ fn shards(run: &RunData, id: &SampleId, sample: &Sample, found: &mut Findings) {
 fn live_tasks(run: &RunData, id: &SampleId, sample: &Sample, found: &mut Findings) {
     let live = run.live_of(id);
     let wanted = match sample.state {
-        SampleState::Planning => 1,
         SampleState::Writing if run.is_parallel(sample) => sample.places.saturating_sub(sample.filled) as usize,
-        SampleState::Writing => 1,
+        SampleState::Planning | SampleState::Writing => 1,
         _ => 0,
     };
     let kind = if sample.state == SampleState::Planning { Kind::PLAN } else { Kind::SECTION };

@@ -95,7 +95,7 @@ async fn reserve_call(connection: &mut SqliteConnection, reserve: &Reserve) -> R
     let reserved = own.flatten().unwrap_or(0);
     if let Some(cap) = limits.max_cost_nanousd {
         let committed = (ledger - reserved).max(0) as u64;
-        if !reserve.worst_nanousd.is_some_and(|worst| committed + worst <= cap) {
+        if reserve.worst_nanousd.is_none_or(|worst| committed + worst > cap) {
             return Ok(Reservation::OverBudget);
         }
     }

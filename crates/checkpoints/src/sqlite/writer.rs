@@ -20,6 +20,9 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 type Finish = Box<dyn FnOnce(Result<(), String>) + Send>;
 type Intent = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> Boxed<'c, Result<Finish, sqlx::Error>> + Send>;
 
+/// Any other intent: its name, its work, and what to do when that fails.
+type Other = (&'static str, Intent, Box<dyn FnOnce(sqlx::Error) + Send>);
+
 enum Job {
     Claim(ClaimTask, Reply<Option<ClaimedTask>>),
     Record(Box<RecordResult>, Reply<Recorded>),
@@ -141,7 +144,7 @@ async fn work(mut connection: SqliteConnection, mut waiting: mpsc::Receiver<Job>
 struct Batch {
     claims: Vec<(ClaimTask, Reply<Option<ClaimedTask>>)>,
     records: Vec<(RecordResult, Reply<Recorded>)>,
-    others: Vec<(&'static str, Intent, Box<dyn FnOnce(sqlx::Error) + Send>)>,
+    others: Vec<Other>,
     places: HashSet<(String, String, u32)>,
 }
 
@@ -204,7 +207,7 @@ async fn transact(
     connection: &mut SqliteConnection,
     claims: &[ClaimTask],
     records: &[RecordResult],
-    others: Vec<(&'static str, Intent, Box<dyn FnOnce(sqlx::Error) + Send>)>,
+    others: Vec<Other>,
     finishes: &mut Vec<Finish>,
 ) -> Result<(Each<Recorded>, Each<Option<ClaimedTask>>), sqlx::Error> {
     let mut transaction = connection.begin_with("begin immediate").await?;

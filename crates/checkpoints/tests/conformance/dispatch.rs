@@ -7,7 +7,8 @@ use agentwrite::ports::{Admit, Control, DispatchStore, Dispatched};
 use agentwrite::task::{AfterFailure, TaskKey};
 
 use crate::Fixture;
-use crate::scene::{LEASE, Scene, again, sample, text};
+use crate::material::{LEASE, again, sample, text};
+use crate::scene::Scene;
 
 fn tasks(dispatched: &Dispatched) -> Vec<TaskKey> {
     dispatched.rows.iter().map(|row| row.message.task.clone()).collect()
@@ -127,7 +128,7 @@ pub async fn admission_sets_the_order<F: Fixture>() {
     for (ordered, place) in [(true, 0), (false, 1)] {
         scene.store.admit(&scene.run, &[], ordered, scene.tick()).await.expect("admit");
         let mut record = scene.section_result(&next, &text(0, place)).await;
-        record.claim_next = scene.claim_next();
+        record.claim_next = Some(scene.claim_next());
         let (claimed, _) = scene.accept(&record).await;
         assert_eq!(claimed.is_none(), ordered);
         next = match claimed {

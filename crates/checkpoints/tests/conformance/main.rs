@@ -12,6 +12,8 @@ mod failures;
 mod follow_ups;
 mod guards;
 mod kinds;
+mod material;
+mod numbers;
 mod pack;
 mod player;
 mod random_runs;

@@ -5,7 +5,8 @@ use agentwrite::failure::ErrorCode;
 use agentwrite::ports::{PackStore, Range, RunStore, ShardFile};
 use agentwrite::sample::SampleState;
 
-use crate::scene::{Scene, passes, rejects, sample, sharded};
+use crate::material::{passes, rejects, sample, sharded};
+use crate::scene::Scene;
 use crate::{Fixture, Stores};
 
 const FIRST: Range = Range::Main(0);
@@ -234,7 +235,11 @@ pub async fn a_packed_sample_is_in_one_shard<F: Fixture>() {
     assert!(retried.samples.is_empty());
     scene.control(agentwrite::ports::Control::Cancel).await;
     assert_eq!(scene.state(0).await, SampleState::Packed);
-    let everything = scene.store.retry(&scene.run, "operator", &Default::default(), scene.tick()).await.expect("retry");
+    let everything = scene
+        .store
+        .retry(&scene.run, "operator", &agentwrite::ports::RetryPlan::default(), scene.tick())
+        .await
+        .expect("retry");
     assert_eq!(everything.samples, [4, 5].map(sample));
     scene.sound().await;
 }

@@ -11,7 +11,8 @@ use agentwrite::sample::SampleState;
 use agentwrite::task::TaskKey;
 use futures_util::future::join_all;
 
-use crate::scene::{COST, LEASE, Scene, again, kept, paid, parallel, strange, text};
+use crate::material::{COST, LEASE, again, kept, paid, parallel, strange, text};
+use crate::scene::Scene;
 use crate::{Fixture, checks};
 
 /// A result made for the standing context of a claimed task is accepted; the text stands, and its attempt is committed.
@@ -90,7 +91,11 @@ pub async fn a_wasted_attempt_is_not_accepted_later<F: Fixture>() {
     let record = scene.section_result(&task, &text(0, 0)).await;
     scene.control(agentwrite::ports::Control::Cancel).await;
     assert_eq!(scene.record(&record).await, Recorded::Wasted);
-    scene.store.retry(&scene.run, "operator", &Default::default(), scene.tick()).await.expect("retry");
+    scene
+        .store
+        .retry(&scene.run, "operator", &agentwrite::ports::RetryPlan::default(), scene.tick())
+        .await
+        .expect("retry");
     scene.admit(0, true, false).await;
     let totals = scene.totals().await;
     assert_eq!(scene.record(&record).await, Recorded::Wasted);
@@ -116,7 +121,7 @@ pub async fn a_repeated_result_changes_nothing<F: Fixture>() {
     let scene = Scene::of(fixture.store(), 1).await;
     let task = scene.writing(0, 3).await;
     let mut record = scene.section_result(&task, &text(0, 0)).await;
-    record.claim_next = scene.claim_next();
+    record.claim_next = Some(scene.claim_next());
     scene.accept(&record).await;
     let (detail, totals, outbox) = (scene.detail(0).await, scene.totals().await, scene.outbox().await);
     assert_eq!(scene.record(&record).await, Recorded::Repeated);
