@@ -119,6 +119,26 @@ pub async fn a_task_has_one_outbox_row<F: Fixture>() {
     assert_eq!(scene.outbox().await, [scene.plan_key(0)]);
 }
 
+/// Who confirms an older message late does not delete the newer one of the same task.
+pub async fn a_late_confirmation_deletes_nothing_newer<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let scene = Scene::of(fixture.store(), 1).await;
+    scene.admit(0, false, false).await;
+    let mut older: Vec<i64> = Vec::new();
+    for round in 0..4 {
+        let sent = scene.store.dispatch_ready(&scene.run, 1, scene.tick()).await.expect("dispatch_ready");
+        let id = sent.rows[0].id;
+        assert!(!older.contains(&id));
+        scene.store.delete_outbox(&older).await.expect("delete_outbox");
+        assert_eq!(scene.outbox().await, [scene.plan_key(0)]);
+        if round % 2 == 0 {
+            scene.store.delete_outbox(&[id]).await.expect("delete_outbox");
+        }
+        older.push(id);
+        scene.store.rescue_stalled(Duration::from_secs(1), scene.pass(LEASE)).await.expect("rescue_stalled");
+    }
+}
+
 /// Admission sets whether the run is ordered, and only that decides whether follow-ups wait.
 pub async fn admission_sets_the_order<F: Fixture>() {
     let fixture = F::fresh().await;

@@ -188,6 +188,7 @@ macro_rules! conformance {
                     a_paused_run_publishes_nothing
                     the_outbox_is_taken_by_age
                     a_task_has_one_outbox_row
+                    a_late_confirmation_deletes_nothing_newer
                     admission_sets_the_order;
                 runs:
                     creating_a_run_is_repeatable
