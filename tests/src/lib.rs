@@ -1,1 +1,4 @@
-//! The harness of the tests that start real processes.
+//! The harness of the tests of the whole system.
+
+pub mod process;
+pub mod simulation;

@@ -62,9 +62,9 @@ codes! {
     /// The connection broke while the answer was on its way.
     Reset = "reset", Faulty, "the endpoint or a proxy drops connections; `longhand retry` asks again";
     /// No first token within the limit.
-    FirstTokenTimeout = "first_token_timeout", Faulty, "raise [call] first_token_seconds, or lower --concurrency";
+    FirstTokenTimeout = "first_token_timeout", Faulty, "raise [endpoint] first_token_seconds, or lower --concurrency";
     /// The stream stopped sending tokens.
-    IdleTimeout = "idle_timeout", Faulty, "raise [call] idle_seconds, or check the endpoint";
+    IdleTimeout = "idle_timeout", Faulty, "raise [endpoint] idle_seconds, or check the endpoint";
     /// The body was not the protocol's.
     BadResponse = "bad_response", Faulty, "the URL may not be an OpenAI-compatible endpoint; try `longhand doctor --endpoint`";
     /// The answer ended for length, or its stream ended without a reason.
@@ -88,11 +88,11 @@ codes! {
     /// The answer is a loop.
     Loop = "loop", Faulty, "use a larger model, or a repetition penalty in extra_body";
     /// Far from the target length.
-    Length = "length", Faulty, "soft gate; widen [gates.section] length_low/length_high";
+    Length = "length", Faulty, "soft gate; widen [gates.section] length_min_ratio and length_max_ratio";
     /// A summary ends a section that is not the last.
     Recap = "recap", Faulty, "soft gate; [gates.section] recap = false switches it off";
     /// Text repeats inside the section.
-    Repetition = "repetition", Faulty, "soft gate; widen [gates.section] repetition";
+    Repetition = "repetition", Faulty, "soft gate; widen [gates.section] repetition_max_share";
     /// Not the language asked for.
     Language = "language", Faulty, "soft gate; [gates.section] language = false switches it off";
     /// Chatter that stripping cannot mend.
@@ -100,7 +100,7 @@ codes! {
     /// The plan has no usable step.
     PlanEmpty = "plan_empty", Faulty, "try --plan-format json, or another --plan-model";
     /// The plan has too many steps.
-    PlanTooLong = "plan_too_long", Faulty, "raise [plan] max_steps, or shorten the required length";
+    PlanTooLong = "plan_too_long", Faulty, "raise [plan.policy] max_steps, or shorten the required length";
     /// The plan's steps are placeholders.
     PlanPlaceholder = "plan_placeholder", Faulty, "use a larger --plan-model";
     /// Steps of the plan repeat.
@@ -124,19 +124,19 @@ codes! {
     /// Work on this task ended in a crash too often.
     CrashLoop = "crash_loop", Permanent, "this task stops its worker; send its `inspect --json` to the developers";
     /// Sample gate: far from the required length.
-    LengthScore = "length_score", Permanent, "`longhand repack --gate min_length_score=N` applies another threshold, without a call";
+    LengthScore = "length_score", Permanent, "`longhand repack --gate reject_length_score=N` applies another threshold, without a call";
     /// Sample gate: less than half of the plan's total.
     TooShort = "too_short", Permanent, "`longhand repack --gate min_plan_share=N` applies another threshold, without a call";
     /// Sample gate: too many sections with flags.
-    TooManyFlags = "too_many_flags", Permanent, "`longhand repack --gate max_flag_share=N` applies another threshold, without a call";
+    TooManyFlags = "too_many_flags", Permanent, "`longhand repack --gate max_flagged_share=N` applies another threshold, without a call";
     /// Sample gate: the text repeats itself.
-    SampleRepetition = "sample_repetition", Permanent, "`longhand repack --gate max_repetition=N` applies another threshold, without a call";
+    SampleRepetition = "sample_repetition", Permanent, "`longhand repack --gate reject_repetition=N` applies another threshold, without a call";
     /// Sample gate: not the language asked for.
     SampleLanguage = "sample_language", Permanent, "`longhand repack --gate language=false` switches the gate off, without a call";
     /// Sample gate: overlaps an evaluation prompt.
     EvalOverlap = "eval_overlap", Permanent, "remove the instruction: it stands in an evaluation set";
     /// Sample gate: nearly the same text as an earlier sample of the shard.
-    Duplicate = "duplicate", Permanent, "`longhand repack --gate duplicate=false` switches the gate off, without a call";
+    Duplicate = "duplicate", Permanent, "`longhand repack --gate max_similarity=1` switches the gate off, without a call";
     /// Cancelled by an operator.
     Cancelled = "cancelled", Permanent, "`longhand retry` starts it again";
     /// The store refused or failed.
@@ -174,5 +174,13 @@ mod tests {
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
         }
         assert!("nonsense".parse::<ErrorCode>().is_err());
+    }
+
+    #[test]
+    fn every_code_is_documented() {
+        let operations = include_str!("../../../docs/OPERATIONS.md");
+        for code in ErrorCode::ALL {
+            assert!(operations.contains(&format!("| `{code}` |")), "{code} is missing in docs/OPERATIONS.md");
+        }
     }
 }

@@ -81,7 +81,7 @@ pub fn judge(
     if let Some(fault) = unusable(answer) {
         return fault;
     }
-    let cleaned = crate::clean::clean_section(&answer.text);
+    let cleaned = crate::clean::clean_plan(&answer.text);
     let parts = plan::fixed_parts(context.input.instruction());
     let settled = plan::parse(&cleaned.text, config.plan_format)
         .and_then(|plan| plan::settle(plan, context.input.length.as_ref(), parts, &config.plan_policy));
@@ -101,7 +101,7 @@ fn unusable(answer: &ChatAnswer) -> Option<Planned> {
         let message = format!("the plan ended for length after {} tokens", answer.usage.completion_tokens);
         return Some(Planned::Fault { code: ErrorCode::Cut, message, fault: None, hopeless: false });
     }
-    let cleaned = crate::clean::clean_section(&answer.text);
+    let cleaned = crate::clean::clean_plan(&answer.text);
     let input = SectionInput {
         text: &cleaned.text,
         words: 0,
@@ -120,7 +120,7 @@ fn unusable(answer: &ChatAnswer) -> Option<Planned> {
     let code = hard.kind.error();
     let about_the_answer =
         matches!(code, ErrorCode::Empty | ErrorCode::ContentFilter | ErrorCode::Refusal | ErrorCode::ProviderError);
-    about_the_answer.then(|| Planned::Fault { code, message: hard.evidence, fault: None, hopeless: false })
+    about_the_answer.then_some(Planned::Fault { code, message: hard.evidence, fault: None, hopeless: false })
 }
 
 /// A fault of the plan itself is named to the model once; then the task dies with its reason (DESIGN 4).

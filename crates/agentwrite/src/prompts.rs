@@ -387,7 +387,7 @@ impl Prompts {
         let messages = match self.layout {
             Layout::Paper => {
                 let text = parts.earlier.join("\n\n");
-                vec![Message::user(self.write_part(&self.write.pieces, parts, parts.step, &text))]
+                vec![Message::user(Self::write_part(&self.write.pieces, parts, parts.step, &text))]
             }
             Layout::Turns => self.turns(parts),
         };
@@ -404,8 +404,8 @@ impl Prompts {
         let (opening, ask) = self.write.pieces.split_at(cut.unwrap_or(0));
         let mut messages = Vec::with_capacity(parts.earlier.len() * 2 + 1);
         for step in 0..=parts.step {
-            let mut prompt = if step == 0 { self.write_part(opening, parts, step, "") } else { String::new() };
-            prompt.push_str(&self.write_part(ask, parts, step, ""));
+            let mut prompt = if step == 0 { Self::write_part(opening, parts, step, "") } else { String::new() };
+            prompt.push_str(&Self::write_part(ask, parts, step, ""));
             messages.push(Message::user(prompt));
             if step < parts.step {
                 messages.push(Message::assistant(parts.earlier.get(step).cloned().unwrap_or_default()));
@@ -414,7 +414,7 @@ impl Prompts {
         messages
     }
 
-    fn write_part(&self, pieces: &[Piece], parts: &WriteParts<'_>, step: usize, text: &str) -> String {
+    fn write_part(pieces: &[Piece], parts: &WriteParts<'_>, step: usize, text: &str) -> String {
         let room = text.len() + parts.plan.len() + parts.instruction.len() + 2048;
         let mut out = String::with_capacity(room);
         for piece in pieces {
@@ -444,13 +444,13 @@ impl Prompts {
         let mut all = Vec::with_capacity(context.len() + messages.len() + 1);
         let mut context = context.iter();
         if let Some(system) = &self.system {
-            let mut content = system.clone();
+            let mut words = system.clone();
             if let Some(first) = context.as_slice().first().filter(|first| first.role == crate::call::Role::System) {
-                content.push_str("\n\n");
-                content.push_str(&first.content);
+                words.push_str("\n\n");
+                words.push_str(&first.content);
                 context.next();
             }
-            all.push(Message { role: crate::call::Role::System, content });
+            all.push(Message { role: crate::call::Role::System, content: words });
         }
         all.extend(context.cloned());
         all.extend(messages);

@@ -237,6 +237,8 @@ pub struct SampleContext {
     pub input: Input,
     /// The standing revision.
     pub revision: u32,
+    /// The version of the run's configuration that it is written under.
+    pub config_version: u32,
     /// The model that an operator chose for this revision instead of the run's.
     pub model: Option<String>,
     /// The standing plan.

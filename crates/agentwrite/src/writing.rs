@@ -49,6 +49,11 @@ pub struct Accepted {
     pub kept: Option<KeptAnswer>,
 }
 
+/// A text that was an echo up to less than this part of its target cannot be mended by trimming.
+const LEAST_AFTER_ECHO: u32 = 4;
+/// A text of less than this part of its target is none.
+const LEAST: u32 = 10;
+
 /// One judged text.
 struct Judged {
     text: String,
@@ -134,7 +139,7 @@ fn judge_text(
     let (text, trimmed) = trim_echo(&cleaned.text, manuscript.tail(config.mode), line);
     let words = u32::try_from(manuscript.counter().count(&text)).unwrap_or(u32::MAX);
     let empty = crate::gates::NgramIndex::new();
-    let verdict = section::check(
+    let mut verdict = section::check(
         &SectionInput {
             text: &text,
             words,
@@ -149,6 +154,12 @@ fn judge_text(
         },
         &config.section_policy,
     );
+    // A few words are no section, and must never be the best of several answers either.
+    let least = if trimmed { LEAST_AFTER_ECHO } else { LEAST };
+    if config.section_policy.length && words.saturating_mul(least) < manuscript.target(place) {
+        let kind = if trimmed { Hard::TextEcho } else { Hard::Empty };
+        verdict.hard.get_or_insert_with(|| Finding::new(kind, &text));
+    }
     let changed = trimmed || text != raw;
     Judged { text, words, changed, verdict }
 }

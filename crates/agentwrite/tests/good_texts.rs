@@ -8,9 +8,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use agentwrite::call::Finish;
 use agentwrite::clean::{Stripped, clean_section, trim_echo};
 use agentwrite::gates::NgramIndex;
-use agentwrite::gates::section::{Finish, Hard, SectionInput, SectionPolicy, Soft, Verdict, check};
+use agentwrite::gates::section::{Hard, SectionInput, SectionPolicy, Soft, Verdict, check};
 use agentwrite::language::requested_language;
 use serde::Deserialize;
 

@@ -20,6 +20,8 @@ pub struct CardOptions {
     pub title: Option<String>,
     /// Licence as the Hub spells it (`apache-2.0`); if none, the card names none, for only the owner can give one.
     pub license: Option<String>,
+    /// The texts came from the built-in simulator: a rehearsal, not training data.
+    pub synthetic: bool,
 }
 
 /// The text of `README.md`.
@@ -27,7 +29,7 @@ pub fn card(manifest: &Manifest, options: &CardOptions) -> String {
     let title = one_line(options.title.as_deref().unwrap_or(&manifest.name));
     [
         front_matter(manifest, &title, options.license.as_deref()),
-        introduction(manifest, &title),
+        introduction(manifest, &title, options.synthetic),
         counts(manifest),
         lengths(manifest),
         how_to_load(),
@@ -58,15 +60,19 @@ fn front_matter(manifest: &Manifest, title: &str, license: Option<&str>) -> Stri
     yaml + "---\n"
 }
 
-fn introduction(manifest: &Manifest, title: &str) -> String {
-    format!(
+const REHEARSAL: &str = "\n> **Not for training.** The texts were made by Longhand's built-in simulator, not by a language \
+                         model: they are synthetic filler that shows what a run leaves behind.\n";
+
+fn introduction(manifest: &Manifest, title: &str, synthetic: bool) -> String {
+    let text = format!(
         "# {title}\n\n\
          {} long writing samples, {} words in all (English words and Chinese characters). Each row has the chat \
          `messages` (instruction and answer), the `plan` that the answer was written from, word counts and the length \
          score.\n",
         grouped(manifest.tally.rows),
         grouped(manifest.tally.words.total),
-    )
+    );
+    if synthetic { text + REHEARSAL } else { text }
 }
 
 fn counts(manifest: &Manifest) -> String {

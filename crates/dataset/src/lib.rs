@@ -3,6 +3,8 @@
 //! The way of a row: [`Row`] -> [`encode_parquet`] and [`encode_jsonl`] (bytes in memory) -> [`ShardSink`] (the place)
 //! -> [`Manifest`] (what belongs to the dataset) -> [`card()`] (what makes the folder loadable).
 //!
+//! The other way round, [`read_rows`] takes the rows of anybody's Parquet file as JSON objects, for intake.
+//!
 //! Promises:
 //! - the same rows give the same bytes, on every machine, whatever the number of workers and crashes;
 //! - every shard has the one schema of [`arrow_schema()`], nothing is inferred from the rows;
@@ -16,6 +18,7 @@
 mod card;
 mod durable;
 mod folder;
+mod foreign;
 mod from_arrow;
 mod manifest;
 mod row;
@@ -29,6 +32,7 @@ mod to_arrow;
 
 pub use card::{CardOptions, card};
 pub use folder::{CARD_FILE, DatasetFolder, FolderError, MANIFEST_FILE, SHARD_DIR};
+pub use foreign::read_rows;
 pub use manifest::{Accounting, MANIFEST_VERSION, Manifest, ManifestError, Models, OrdinalRange, ShardFile};
 pub use row::{Message, PlanStep, RequiredLength, Row};
 pub use row_schema::{ROW_SCHEMA_VERSION, arrow_schema};

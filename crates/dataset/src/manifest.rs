@@ -86,7 +86,8 @@ pub struct Accounting {
     pub submitted_at: String,
     /// When this manifest was written.
     pub written_at: String,
-    /// Attempts by outcome (`committed`, `failed`, `wasted`, `orphaned`).
+    /// Attempts that sent a request (`called`), and attempts by outcome where that was no result (`failed`, and of them
+    /// `throttled`; `wasted`, `orphaned`).
     pub attempts: BTreeMap<String, u64>,
     /// Prompt tokens, cached ones included.
     pub prompt_tokens: u64,

@@ -132,13 +132,13 @@ impl Caller {
             None => Asked::Stopped(end),
             Some(Ok(answer)) => {
                 self.gate.0.throttles.store(0, Ordering::Relaxed);
-                self.fill(&mut end, &answer.usage, &limits);
+                Self::fill(&mut end, &answer.usage, &limits);
                 end.first_token_ms = answer.first_token.as_millis() as u64;
                 self.settle(task, tokens, Some(&answer.usage), &limits).await;
                 Asked::Answer(Box::new(answer), end)
             }
             Some(Err(failure)) => {
-                self.fill(&mut end, &failure.usage, &limits);
+                Self::fill(&mut end, &failure.usage, &limits);
                 end.status = failure.status;
                 self.settle(task, tokens, Some(&failure.usage), &limits).await;
                 self.close_gate_after(&failure).await;
@@ -147,7 +147,7 @@ impl Caller {
         }
     }
 
-    fn fill(&self, end: &mut AttemptEnd, usage: &Usage, limits: &Limits) {
+    fn fill(end: &mut AttemptEnd, usage: &Usage, limits: &Limits) {
         end.usage = *usage;
         end.cost_nanousd = limits.price.map(|price| price.of(usage));
     }
@@ -197,6 +197,7 @@ impl Caller {
                 return true;
             }
             tokio::select! {
+                biased;
                 () = self.drain.cancelled() => return false,
                 () = tokio::time::sleep(open.since(now)) => {}
             }

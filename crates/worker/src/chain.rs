@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use backoff::{ExponentialBuilder, Retryable};
 use tokio_util::sync::CancellationToken;
 
-use crate::{CrashPoints, Doorbell, Spool};
+use crate::{CrashPoints, Doorbell, Hold, InHand, Spool};
 
 /// A good result, ready to be recorded.
 #[derive(Debug)]
@@ -77,6 +77,7 @@ pub(crate) struct Shared {
     pub(crate) crash: CrashPoints,
     pub(crate) drain: CancellationToken,
     pub(crate) abort: CancellationToken,
+    pub(crate) in_hand: InHand,
 }
 
 impl Shared {
@@ -90,6 +91,7 @@ impl Shared {
             lease: self.leases.lease,
             now: self.clock.now(),
         };
+        let hold = self.in_hand.take(&claim.attempt);
         let claimed = match self.tasks.claim_task(claim).await {
             Ok(claimed) => claimed,
             Err(error) => {
@@ -106,8 +108,8 @@ impl Shared {
         self.crash.pass("after_claim");
         let mut delivery = Some(delivery);
         let mut memory = None;
-        let mut next = Some(first);
-        while let Some(task) = next.take() {
+        let mut next = Some((first, hold));
+        while let Some((task, _hold)) = next.take() {
             let Some(handler) = self.handlers.get(&task.key.kind) else { break };
             let outcome = handler.handle(&task, &mut memory).await;
             self.crash.pass("after_answer");
@@ -141,7 +143,9 @@ impl Shared {
         done: Done,
         memory: &mut Option<Manuscript>,
         go_on: bool,
-    ) -> Option<ClaimedTask> {
+    ) -> Option<(ClaimedTask, Hold)> {
+        let next_attempt = self.dice.attempt_id();
+        let hold = self.in_hand.take(&next_attempt);
         let record = RecordResult {
             task: task.key.clone(),
             context_hash: task.context_hash,
@@ -152,7 +156,7 @@ impl Shared {
             result: done.result,
             answer: done.answer,
             follow_ups: done.follow_ups,
-            claim_next: go_on.then(|| ClaimNext { attempt: self.dice.attempt_id(), lease: self.leases.lease }),
+            claim_next: go_on.then_some(ClaimNext { attempt: next_attempt, lease: self.leases.lease }),
             now: self.clock.now(),
         };
         self.crash.pass("before_commit");
@@ -165,7 +169,7 @@ impl Shared {
                     self.packer.ring();
                 }
                 keep(memory, record);
-                next
+                next.map(|next| (next, hold))
             }
             Recorded::Repeated | Recorded::Wasted => None,
         }

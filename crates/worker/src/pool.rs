@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::caller::LiveLimits;
 use crate::chain::{Handler, Shared};
-use crate::{CrashPoints, Doorbell, Spool};
+use crate::{CrashPoints, Doorbell, InHand, Spool};
 
 /// What a pool is made of.
 pub struct PoolParts {
@@ -90,8 +90,14 @@ impl Pool {
                 crash: settings.crash,
                 drain: settings.drain,
                 abort: settings.abort,
+                in_hand: InHand::default(),
             }),
         }
+    }
+
+    /// What it works on, for the heartbeat.
+    pub fn in_hand(&self) -> InHand {
+        self.shared.in_hand.clone()
     }
 
     /// Works until drained; returns when every chain has ended.
@@ -106,11 +112,13 @@ impl Pool {
             let wanted = limits.borrow_and_update().concurrency.clamp(1, MOST_SLOTS);
             open = resize(&slots, open, wanted);
             let slot = tokio::select! {
+                biased;
                 () = self.shared.drain.cancelled() => break,
                 _ = limits.changed() => continue,
                 slot = Arc::clone(&slots).acquire_owned() => slot.expect("the semaphore is never closed"),
             };
             let delivery = tokio::select! {
+                biased;
                 () = self.shared.drain.cancelled() => break,
                 _ = limits.changed() => continue,
                 delivery = consumer.next() => delivery,

@@ -377,6 +377,9 @@ pub struct ExportArgs {
     /// Only rows whose meta field has this value; may be given several times
     #[arg(long = "where", value_name = "meta.FIELD=VALUE")]
     pub filter: Vec<String>,
+    /// Replace files that are there already
+    #[arg(long)]
+    pub overwrite: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

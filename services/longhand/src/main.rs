@@ -2,9 +2,16 @@
 
 mod cli;
 mod commands;
+mod embedded;
+mod endpoint;
 mod fault;
+mod folder;
+mod output;
+mod panel;
 mod place;
 mod settings;
+mod signals;
+mod tables;
 
 use clap::Parser;
 
@@ -13,6 +20,8 @@ use fault::{Exit, Fault};
 
 fn main() {
     let cli = Cli::parse();
+    stop_on_panic();
+    start_log(&cli.log_level);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime can be started");
     let outcome = runtime.block_on(dispatch(cli));
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
@@ -23,9 +32,45 @@ fn main() {
     std::process::exit(exit as i32);
 }
 
+/// A panic is a defect. The process stops, so that its leases lapse and the task at fault is counted as a crash, instead of
+/// going on with a slot that nobody works.
+fn stop_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        eprintln!(
+            "error[internal]: a defect stopped longhand; nothing that is done is lost, please report the lines above"
+        );
+        std::process::exit(Exit::Unreachable as i32);
+    }));
+}
+
+/// Messages for people go to stderr: stdout holds data only.
+fn start_log(level: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_new(level).unwrap_or_default();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}
+
 async fn dispatch(cli: Cli) -> Result<Exit, Fault> {
+    let config = cli.config.as_deref();
+    let out = &mut output::Data::stdout();
     match cli.command {
+        Command::Run(args) => commands::run::run(config, *args).await,
+        Command::Resume(args) => commands::resume::run(config, *args).await,
+        Command::Config(args) => commands::config::run(config, &args),
+        Command::SimulateLlm(args) => commands::simulate_llm::run(args).await,
         Command::Completions { shell } => Ok(commands::completions::run(shell)),
-        _ => Err(Fault::usage("not_wired", "this command is not wired yet")),
+        Command::Status(args) => commands::status::run(&args, out).await,
+        Command::Samples(args) => commands::samples::run(&args, out).await,
+        Command::Inspect(args) => commands::inspect::run(&args, out).await,
+        Command::Why(args) => commands::why::run(&args, out).await,
+        Command::Retry(args) => commands::retry::run(&args, out).await,
+        Command::Pause(args) => commands::control::pause(&args, out).await,
+        Command::Cancel(args) => commands::control::cancel(&args, out).await,
+        Command::Limits(args) => commands::limits::run(&args, out).await,
+        Command::Report(args) => commands::report::run(&args, out).await,
+        Command::Export(args) => commands::export::run(&args, out).await,
+        Command::Doctor(args) => commands::doctor::run(config, &args, out).await,
+        Command::Repack(args) => commands::repack::run(&args, out).await,
     }
 }

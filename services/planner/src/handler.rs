@@ -2,24 +2,21 @@
 
 use std::sync::Arc;
 
-use agentwrite::config::RunConfig;
+use agentwrite::config::TextConfig;
 use agentwrite::failure::ErrorCode;
 use agentwrite::manuscript::Manuscript;
 use agentwrite::planning::{self, Planned};
 use agentwrite::ports::{Clock, Dice, FollowUp, TaskResult, TaskStore};
-use agentwrite::prompts::Prompts;
 use agentwrite::retry::RetryPolicy;
 use agentwrite::sample::SampleContext;
 use agentwrite::task::{AttemptEnd, ClaimedTask, Hint, KeptAnswer, Kind};
 use async_trait::async_trait;
-use worker::{Asked, Caller, Done, Failures, Handler, Outcome};
+use worker::{Asked, Caller, Done, Failures, Handler, Outcome, RunConfigs};
 
 /// Makes plans.
 pub struct PlanHandler {
-    /// The run's configuration.
-    pub config: Arc<RunConfig>,
-    /// Its prompts.
-    pub prompts: Arc<Prompts>,
+    /// The run's configuration, every version.
+    pub configs: Arc<RunConfigs>,
     /// The store.
     pub tasks: Arc<dyn TaskStore>,
     /// The endpoint of the role `plan`.
@@ -45,52 +42,54 @@ impl Handler for PlanHandler {
             Ok(None) => return failures.internal("the task's sample is not in the store"),
             Err(error) => return failures.store(&error),
         };
-        let request = planning::request(&self.config.text, &self.prompts, &context, task);
+        let Some(settled) = self.configs.get(context.config_version) else {
+            return failures.internal("the sample's configuration is not in the store");
+        };
+        let config = &settled.config.text;
+        let request = planning::request(config, &settled.prompts, &context, task);
         let bytes = request.messages.iter().map(|message| message.content.len()).sum();
         match self.caller.ask(task, request).await {
-            Asked::Answer(answer, end) => self.judge(&failures, &context, task, &answer, end, bytes),
+            Asked::Answer(answer, end) => judge(&failures, config, &context, task, &answer, end, bytes),
             other => failures.of_call(other),
         }
     }
 }
 
-impl PlanHandler {
-    fn judge(
-        &self,
-        failures: &Failures<'_>,
-        context: &SampleContext,
-        task: &ClaimedTask,
-        answer: &agentwrite::call::ChatAnswer,
-        end: AttemptEnd,
-        bytes: usize,
-    ) -> Outcome {
-        match planning::judge(&self.config.text, context, task, answer, bytes) {
-            Planned::Plan(plan, chain) => {
-                let places = plan.steps.len() as u32;
-                Outcome::Done(Box::new(Done {
-                    result: TaskResult::Plan { plan, chain },
-                    origin: None,
-                    end,
-                    answer: None,
-                    follow_ups: vec![FollowUp::SamplePlanned { places }],
-                }))
-            }
-            Planned::Fault { code, message, fault, hopeless } => {
-                let kept = KeptAnswer {
-                    raw: answer.text.clone(),
-                    gate: code.as_str().to_owned(),
-                    evidence: message.clone(),
-                    candidate: false,
-                    reask: task.hint.fault.clone(),
-                };
-                let hint = Hint {
-                    asked_again: task.hint.asked_again || fault.is_some(),
-                    doublings: task.hint.doublings + u32::from(code == ErrorCode::Cut),
-                    fault,
-                    ..task.hint.clone()
-                };
-                failures.of_answer(code, message, hint, kept, end, hopeless)
-            }
+fn judge(
+    failures: &Failures<'_>,
+    config: &TextConfig,
+    context: &SampleContext,
+    task: &ClaimedTask,
+    answer: &agentwrite::call::ChatAnswer,
+    end: AttemptEnd,
+    bytes: usize,
+) -> Outcome {
+    match planning::judge(config, context, task, answer, bytes) {
+        Planned::Plan(plan, chain) => {
+            let places = plan.steps.len() as u32;
+            Outcome::Done(Box::new(Done {
+                result: TaskResult::Plan { plan, chain },
+                origin: None,
+                end,
+                answer: None,
+                follow_ups: vec![FollowUp::SamplePlanned { places }],
+            }))
+        }
+        Planned::Fault { code, message, fault, hopeless } => {
+            let kept = KeptAnswer {
+                raw: answer.text.clone(),
+                gate: code.as_str().to_owned(),
+                evidence: message.clone(),
+                candidate: false,
+                reask: task.hint.fault.clone(),
+            };
+            let hint = Hint {
+                asked_again: task.hint.asked_again || fault.is_some(),
+                doublings: task.hint.doublings + u32::from(code == ErrorCode::Cut),
+                fault,
+                ..task.hint.clone()
+            };
+            failures.of_answer(code, message, hint, kept, end, hopeless)
         }
     }
 }

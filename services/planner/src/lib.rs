@@ -4,8 +4,12 @@
 //! publishes what is due, frees what stalls and notices the end. It holds no state that the store does not hold.
 
 mod handler;
+mod intake;
 mod run_loop;
 mod yield_guard;
 
 pub use handler::PlanHandler;
+pub use intake::{
+    Ambiguity, Duplicate, Intake, IntakeSettings, LengthCounts, RowError, estimate_steps, read_instructions, take_rows,
+};
 pub use run_loop::{Planner, PlannerParts, PlannerSettings};

@@ -112,10 +112,12 @@ impl Planner {
         let now = self.parts.clock.now();
         let patience = next_due.map_or(MOST_PATIENCE, |due| due.since(now).min(MOST_PATIENCE));
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = self.parts.bell.heard_within(patience) => {}
         }
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             () = tokio::time::sleep(self.settings.rest) => {}
         }

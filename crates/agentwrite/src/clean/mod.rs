@@ -54,6 +54,16 @@ pub struct Cleaned {
 
 /// Takes off everything that is not text. `clean_section(clean_section(x)) == clean_section(x)`.
 pub fn clean_section(raw: &str) -> Cleaned {
+    clean(raw, strip_once)
+}
+
+/// Takes off what stands around a plan: reasoning, zero-width characters, foreign line ends. Labels, word counts and lead-ins
+/// stay, for they are what a plan is made of; its parser knows them. `clean_plan(clean_plan(x)) == clean_plan(x)`.
+pub fn clean_plan(raw: &str) -> Cleaned {
+    clean(raw, |text| (text, None))
+}
+
+fn clean(raw: &str, strip_once: impl Fn(&str) -> (&str, Option<Stripped>)) -> Cleaned {
     let mut stripped = Vec::new();
     let mut note = |kind: Stripped| {
         if !stripped.contains(&kind) {

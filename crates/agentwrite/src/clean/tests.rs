@@ -170,3 +170,13 @@ fn nothing_but_echo_stays_for_the_gates() {
     assert_eq!(text(plan), plan);
     assert_eq!(trim_echo(plan, "", plan), (plan.to_owned(), false));
 }
+
+#[test]
+fn a_plan_keeps_its_labels_and_loses_what_stands_around_it() {
+    let plan = "Paragraph 1 - Main Point: Boats - Word Count: 400 words\n\n\
+                Paragraph 2 - Main Point: Nets - Word Count: 300 words";
+    let cleaned = clean_plan(&format!("<think>\nhm\n</think>\r\n{plan}\u{FEFF}"));
+    assert_eq!(cleaned.text, plan);
+    assert!(cleaned.reasoning);
+    assert_eq!(clean_plan(&cleaned.text).text, cleaned.text);
+}

@@ -17,7 +17,7 @@ pub use chat::ChatModel;
 pub use dispatch::{
     AdmissionCandidate, AdmissionView, Admit, DispatchStore, Dispatched, OutboxRow, Rescued, TaskMessage,
 };
-pub use pack::{ClosedShard, PackStore, PackedSample, PublishedShard, Range, ShardFile, Verdict};
+pub use pack::{ClosedShard, CompleteSample, PackStore, PackedSample, PublishedShard, Range, ShardFile, Verdict};
 pub use queue::{Consumer, Delivery, QueueError, TaskQueue};
 pub use report::{
     AnswerRow, AttemptRow, FailureGroup, OperatorAction, ReportStore, SampleDetail, SampleFilter, SamplePage,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::StoreError;
 use crate::failure::ErrorCode;
 use crate::ids::{RunId, SampleId, Timestamp};
-use crate::sample::SampleContext;
+use crate::sample::{SampleContext, SampleState};
 
 /// What the sample gates said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -115,6 +115,19 @@ pub struct PackedSample {
     pub config_version: u32,
 }
 
+/// A sample whose text is whole, whatever the gates said of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CompleteSample {
+    /// Input, plan, sections.
+    pub context: SampleContext,
+    /// Written, packed or rejected.
+    pub state: SampleState,
+    /// The gate that rejected it.
+    pub code: Option<ErrorCode>,
+    /// The version of the configuration it was written under.
+    pub config_version: u32,
+}
+
 /// The store as the shard packer sees it.
 #[async_trait]
 pub trait PackStore: Send + Sync {
@@ -167,4 +180,13 @@ pub trait PackStore: Send + Sync {
 
     /// The packed samples of a published or closed range, for building its files.
     async fn packed_samples(&self, run: &RunId, range: Range) -> Result<Vec<PackedSample>, StoreError>;
+
+    /// Written, packed and rejected samples with an ordinal after this one, in ordinal order, at most `most`: what shards
+    /// can be made from again without a call.
+    async fn complete_samples(
+        &self,
+        run: &RunId,
+        after: Option<u64>,
+        most: u32,
+    ) -> Result<Vec<CompleteSample>, StoreError>;
 }

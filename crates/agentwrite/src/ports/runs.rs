@@ -142,6 +142,10 @@ pub trait RunStore: Send + Sync {
     /// Reads a run.
     async fn run(&self, id: &RunId) -> Result<Option<Run>, StoreError>;
 
+    /// A version of a run's configuration: samples are written under the version that stood when they were planned.
+    /// `None` if there is no such run or version.
+    async fn config(&self, run: &RunId, version: u32) -> Result<Option<RunConfig>, StoreError>;
+
     /// All runs, newest first.
     async fn runs(&self) -> Result<Vec<Run>, StoreError>;
 

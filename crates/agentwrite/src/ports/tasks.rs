@@ -104,6 +104,7 @@ pub struct RecordResult {
 
 /// What became of a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "the large variant is the usual one, and lives for a moment")]
 pub enum Recorded {
     /// It stands. `next` is the follow-up task, if it could be claimed.
     Accepted {
@@ -150,10 +151,12 @@ pub trait TaskStore: Send + Sync {
     /// fence held.
     async fn record_failure(&self, failure: RecordFailure) -> Result<bool, StoreError>;
 
-    /// Prolongs all leases of an owner. Returns the fences that it still holds.
+    /// Prolongs the leases of the attempts that an owner works on. Returns the fences that it still holds. A claim whose
+    /// answer was lost is nobody's work: it lapses, and rescue frees it.
     async fn renew_leases(
         &self,
         owner: &OwnerId,
+        attempts: &[AttemptId],
         lease: Duration,
         now: Timestamp,
     ) -> Result<Vec<(TaskKey, i64)>, StoreError>;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agentwrite::ids::{OwnerId, Timestamp};
+use agentwrite::ids::{AttemptId, OwnerId, Timestamp};
 use agentwrite::ports::{ClaimTask, RunState};
 use agentwrite::task::{ClaimedTask, TaskKey, TaskState};
 
@@ -32,12 +32,19 @@ pub(super) fn claim_task(state: &mut State, claim: &ClaimTask) -> Result<Option<
     Ok(Some(task.claimed(&claim.task, &claim.owner, &claim.attempt)))
 }
 
-/// Prolongs what an owner still holds; a lease that lapsed and that nobody freed yet is held again.
-pub(super) fn renew_leases(state: &mut State, owner: &OwnerId, lease: Duration, now: Timestamp) -> Vec<(TaskKey, i64)> {
+/// Prolongs what an owner still holds and works on; a lease that lapsed and that nobody freed yet is held again.
+pub(super) fn renew_leases(
+    state: &mut State,
+    owner: &OwnerId,
+    attempts: &[AttemptId],
+    lease: Duration,
+    now: Timestamp,
+) -> Vec<(TaskKey, i64)> {
     let tasks = state.runs.values_mut().flat_map(|run| run.tasks.iter_mut());
     tasks
         .filter_map(|(key, task)| {
-            let claim = task.claim.as_mut().filter(|claim| claim.owner == *owner)?;
+            let claim =
+                task.claim.as_mut().filter(|claim| claim.owner == *owner && attempts.contains(&claim.attempt))?;
             claim.lease_until = now.after(lease);
             Some((key.clone(), task.fence))
         })

@@ -26,6 +26,7 @@ pub(super) fn context(run: &RunData, id: &SampleId, sample: &Sample) -> SampleCo
         ordinal: sample.ordinal,
         input: sample.input.clone(),
         revision: sample.revision,
+        config_version: sample.config_version,
         model: sample.model.clone(),
         plan: run.plans.get(&(id.clone(), sample.revision)).map(|standing| standing.plan.clone()),
         sections: run.standing(id, sample.revision).map(|(place, section)| read(place, section)).collect(),

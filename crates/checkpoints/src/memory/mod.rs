@@ -140,7 +140,7 @@ impl MemoryStore {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "every port answers with a result")]
+    #[expect(clippy::unnecessary_wraps, reason = "the ports' methods return it as it is")]
     fn read<T>(&self, look: impl FnOnce(&State) -> T) -> Result<T, StoreError> {
         Ok(look(&self.lock()))
     }

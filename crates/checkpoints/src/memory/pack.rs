@@ -3,7 +3,8 @@
 use agentwrite::failure::ErrorCode;
 use agentwrite::ids::{RunId, SampleId, Timestamp};
 use agentwrite::ports::{
-    ClosedShard, PackStore, PackedSample, PublishedShard, Range, RunState, ShardFile, StoreError, Verdict,
+    ClosedShard, CompleteSample, PackStore, PackedSample, PublishedShard, Range, RunState, ShardFile, StoreError,
+    Verdict,
 };
 use agentwrite::sample::{SampleContext, SampleEvent, SampleState};
 use async_trait::async_trait;
@@ -222,6 +223,28 @@ impl PackStore for MemoryStore {
         self.read(|state| {
             let Some(run) = state.runs.get(run) else { return Vec::new() };
             members(run, range).filter_map(|(id, sample)| load::packed(run, id, sample)).collect()
+        })
+    }
+
+    async fn complete_samples(
+        &self,
+        run: &RunId,
+        after: Option<u64>,
+        most: u32,
+    ) -> Result<Vec<CompleteSample>, StoreError> {
+        self.read(|state| {
+            let Some(run) = state.runs.get(run) else { return Vec::new() };
+            let is_whole = |state| matches!(state, SampleState::Written | SampleState::Packed | SampleState::Rejected);
+            run.in_order()
+                .filter(|(_, sample)| is_whole(sample.state) && after.is_none_or(|after| sample.ordinal > after))
+                .take(most as usize)
+                .map(|(id, sample)| CompleteSample {
+                    context: load::context(run, id, sample),
+                    state: sample.state,
+                    code: sample.code,
+                    config_version: sample.config_version,
+                })
+                .collect()
         })
     }
 }

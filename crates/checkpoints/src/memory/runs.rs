@@ -27,6 +27,10 @@ impl RunStore for MemoryStore {
         self.read(|state| state.runs.get(id).map(super::state::RunData::view))
     }
 
+    async fn config(&self, run: &RunId, version: u32) -> Result<Option<RunConfig>, StoreError> {
+        self.read(|state| state.runs.get(run)?.configs.get((version as usize).checked_sub(1)?).cloned())
+    }
+
     async fn runs(&self) -> Result<Vec<Run>, StoreError> {
         self.read(|state| {
             let mut runs: Vec<Run> = state.runs.values().map(super::state::RunData::view).collect();

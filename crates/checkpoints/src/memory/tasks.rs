@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agentwrite::ids::{OwnerId, Timestamp};
+use agentwrite::ids::{AttemptId, OwnerId, Timestamp};
 use agentwrite::ports::{ClaimTask, RecordFailure, RecordResult, Recorded, StoreError, TaskStore};
 use agentwrite::sample::SampleContext;
 use agentwrite::task::{ClaimedTask, TaskKey};
@@ -27,10 +27,11 @@ impl TaskStore for MemoryStore {
     async fn renew_leases(
         &self,
         owner: &OwnerId,
+        attempts: &[AttemptId],
         lease: Duration,
         now: Timestamp,
     ) -> Result<Vec<(TaskKey, i64)>, StoreError> {
-        self.write("renew_leases", |state| Ok(claim::renew_leases(state, owner, lease, now)))
+        self.write("renew_leases", |state| Ok(claim::renew_leases(state, owner, attempts, lease, now)))
     }
 
     async fn load_sample(&self, task: &TaskKey) -> Result<Option<SampleContext>, StoreError> {

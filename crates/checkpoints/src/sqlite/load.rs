@@ -32,6 +32,7 @@ pub(super) async fn load_context(
         ordinal: row.try_get::<i64, _>("ordinal")? as u64,
         input: json(row.try_get("input")?)?,
         revision,
+        config_version: row.try_get("config_version")?,
         model: row.try_get("model")?,
         plan: plan.as_deref().map(json).transpose()?,
         sections: load_sections(connection, run, sample, revision).await?,

@@ -14,6 +14,7 @@ mod fail;
 mod follow_up;
 mod invariants;
 mod load;
+mod overview;
 mod pack;
 mod record;
 mod report;
@@ -33,6 +34,7 @@ use agentwrite::ports::StoreError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Executor};
 
+pub use overview::{OutcomeTotals, WholeLength};
 use writer::Writer;
 
 /// The schema version that this build reads and writes.
@@ -63,8 +65,8 @@ impl SqliteStore {
         let options = options(path).create_if_missing(true);
         let mut connection = options.clone().connect().await.map_err(fail)?;
         migrate(&mut connection, path).await?;
-        let readers = reader_pool(options.read_only(true).create_if_missing(false)).await.map_err(fail)?;
-        Ok(Self { writer: Writer::start(connection), readers })
+        let readers = reader_pool(options.clone().read_only(true).create_if_missing(false)).await.map_err(fail)?;
+        Ok(Self { writer: Writer::start(connection, options), readers })
     }
 
     /// Opens an existing database for reading beside its runner. Writing intents fail.
@@ -74,14 +76,15 @@ impl SqliteStore {
         let options = options(path).create_if_missing(false).pragma("query_only", "on");
         let mut connection = options.clone().connect().await.map_err(fail)?;
         check_version(&mut connection, path).await?;
-        let readers = reader_pool(options).await.map_err(fail)?;
-        Ok(Self { writer: Writer::start(connection), readers })
+        let readers = reader_pool(options.clone()).await.map_err(fail)?;
+        Ok(Self { writer: Writer::start(connection, options), readers })
     }
 
     /// Waits until everything written is on disk and closes the database.
     pub async fn close(&self) {
-        self.writer.close().await;
+        // The writer goes last: a reader that closes last could not move the log into the database.
         self.readers.close().await;
+        self.writer.close().await;
     }
 }
 

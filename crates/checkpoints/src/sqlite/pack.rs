@@ -2,8 +2,10 @@
 
 use agentwrite::failure::ErrorCode;
 use agentwrite::ids::{RunId, SampleId, Timestamp};
-use agentwrite::ports::{ClosedShard, PackStore, PackedSample, PublishedShard, Range, ShardFile, StoreError, Verdict};
-use agentwrite::sample::SampleContext;
+use agentwrite::ports::{
+    ClosedShard, CompleteSample, PackStore, PackedSample, PublishedShard, Range, ShardFile, StoreError, Verdict,
+};
+use agentwrite::sample::{SampleContext, SampleState};
 use async_trait::async_trait;
 use sqlx::{Row, SqliteConnection};
 
@@ -132,6 +134,28 @@ impl PackStore for SqliteStore {
     async fn packed_samples(&self, run: &RunId, range: Range) -> Result<Vec<PackedSample>, StoreError> {
         self.packed(run, range, sql!("shard_members")).await
     }
+
+    async fn complete_samples(
+        &self,
+        run: &RunId,
+        after: Option<u64>,
+        most: u32,
+    ) -> Result<Vec<CompleteSample>, StoreError> {
+        let fail = |error: sqlx::Error| StoreError::new(format!("complete samples of {run}"), error);
+        let mut connection = self.readers.acquire().await.map_err(fail)?;
+        let rows = sqlx::query(sql!("complete_samples"))
+            .bind(run.as_str())
+            .bind(after.map_or(-1, |after| after as i64))
+            .bind(most)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(fail)?;
+        let mut samples = Vec::with_capacity(rows.len());
+        for row in rows {
+            samples.extend(complete_one(&mut connection, run, &row).await.map_err(fail)?);
+        }
+        Ok(samples)
+    }
 }
 
 impl SqliteStore {
@@ -165,6 +189,24 @@ async fn packed_one(
     let sample = SampleId::new(row.try_get::<String, _>(0)?);
     let Some(context) = load::load_context(connection, run, &sample).await? else { return Ok(None) };
     Ok(Some(PackedSample { context, verdict: json(row.try_get(1)?)?, config_version: row.try_get(2)? }))
+}
+
+async fn complete_one(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    row: &sqlx::sqlite::SqliteRow,
+) -> Result<Option<CompleteSample>, sqlx::Error> {
+    let sample = SampleId::new(row.try_get::<String, _>("sample")?);
+    let Some(context) = load::load_context(connection, run, &sample).await? else { return Ok(None) };
+    let state: &str = row.try_get("state")?;
+    let code: Option<&str> = row.try_get("code")?;
+    let decode = |what: String| sqlx::Error::Decode(what.into());
+    Ok(Some(CompleteSample {
+        context,
+        state: SampleState::read(state).ok_or_else(|| decode(format!("not a sample state: {state:?}")))?,
+        code: code.map(str::parse).transpose().map_err(|error| decode(format!("{error}")))?,
+        config_version: row.try_get("config_version")?,
+    }))
 }
 
 async fn close(

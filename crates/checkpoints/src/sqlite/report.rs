@@ -101,8 +101,9 @@ impl ReportStore for SqliteStore {
 
     async fn violations(&self, run: &RunId) -> Result<Vec<(String, String, String)>, StoreError> {
         let fail = |error: sqlx::Error| StoreError::new(format!("violations {run}"), error);
-        let mut connection = self.readers.acquire().await.map_err(fail)?;
-        invariants::violations(&mut connection, run).await.map_err(fail)
+        // One snapshot for all checks: a commit between two of them would look like a violation.
+        let mut snapshot = self.readers.begin().await.map_err(fail)?;
+        invariants::violations(&mut snapshot, run).await.map_err(fail)
     }
 }
 
@@ -136,7 +137,7 @@ pub(super) async fn read_totals(connection: &mut SqliteConnection, run: &RunId) 
     Ok(Some(totals))
 }
 
-fn state(row: &SqliteRow) -> Result<SampleState, sqlx::Error> {
+pub(super) fn state(row: &SqliteRow) -> Result<SampleState, sqlx::Error> {
     let text: &str = row.try_get("state")?;
     SampleState::read(text).ok_or_else(|| sqlx::Error::Decode(format!("not a sample state: {text:?}").into()))
 }

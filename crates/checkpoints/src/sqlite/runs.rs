@@ -47,6 +47,17 @@ impl RunStore for SqliteStore {
         read_run(&mut connection, id).await.map_err(fail)
     }
 
+    async fn config(&self, run: &RunId, version: u32) -> Result<Option<RunConfig>, StoreError> {
+        let fail = |error: sqlx::Error| StoreError::new(format!("config {version} of {run}"), error);
+        let config: Option<String> = sqlx::query_scalar(sql!("run_config"))
+            .bind(run.as_str())
+            .bind(version)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(fail)?;
+        config.as_deref().map(json).transpose().map_err(fail)
+    }
+
     async fn runs(&self) -> Result<Vec<Run>, StoreError> {
         let fail = |error: sqlx::Error| StoreError::new("runs", error);
         let rows = sqlx::query(sql!("run_read")).bind(None::<&str>).fetch_all(&self.readers).await.map_err(fail)?;

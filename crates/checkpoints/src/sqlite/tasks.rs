@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agentwrite::ids::{OwnerId, RunId, Timestamp};
+use agentwrite::ids::{AttemptId, OwnerId, RunId, Timestamp};
 use agentwrite::ports::{ClaimTask, RecordFailure, RecordResult, Recorded, StoreError, TaskStore};
 use agentwrite::sample::SampleContext;
 use agentwrite::task::{ClaimedTask, Kind, TaskKey};
@@ -32,16 +32,20 @@ impl TaskStore for SqliteStore {
     async fn renew_leases(
         &self,
         owner: &OwnerId,
+        attempts: &[AttemptId],
         lease: Duration,
         now: Timestamp,
     ) -> Result<Vec<(TaskKey, i64)>, StoreError> {
         let (owner, until) = (owner.clone(), now.after(lease).0);
+        let fail = |error| StoreError::new("renew_leases", error);
+        let attempts = serde_json::to_string(attempts).map_err(fail)?;
         self.writer
             .write("renew_leases", move |connection| {
                 Box::pin(async move {
                     let rows = sqlx::query(sql!("renew_leases"))
                         .bind(owner.as_str())
                         .bind(until)
+                        .bind(attempts)
                         .fetch_all(connection)
                         .await?;
                     rows.iter().map(|row| Ok((task_key(row, 0)?, row.try_get(5)?))).collect()

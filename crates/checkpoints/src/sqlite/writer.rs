@@ -7,7 +7,8 @@ use std::collections::HashSet;
 
 use agentwrite::ports::{ClaimTask, RecordResult, Recorded, StoreError};
 use agentwrite::task::ClaimedTask;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{claim, record};
@@ -44,11 +45,11 @@ fn stopped(intent: &str) -> StoreError {
 }
 
 impl Writer {
-    /// Starts the writer on its connection.
+    /// Starts the writer on its connection; `options` make another one after a failed transaction.
     #[expect(clippy::disallowed_methods, reason = "the writer ends with its channel, and `close` waits for it")]
-    pub(super) fn start(connection: SqliteConnection) -> Self {
+    pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
         let (jobs, waiting) = mpsc::channel(4_096);
-        tokio::spawn(work(connection, waiting));
+        tokio::spawn(work(Database { connection, options, broken: false }, waiting));
         Self { jobs }
     }
 
@@ -106,7 +107,32 @@ impl Writer {
     }
 }
 
-async fn work(mut connection: SqliteConnection, mut waiting: mpsc::Receiver<Job>) {
+/// The writer's connection. After a failed transaction (disk full, I/O error) SQLite may have rolled back by itself, so
+/// that nobody knows how deep in a transaction the connection is: it is replaced, and the next batch starts clean.
+struct Database {
+    connection: SqliteConnection,
+    options: SqliteConnectOptions,
+    broken: bool,
+}
+
+impl Database {
+    async fn sound(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
+        if self.broken {
+            let fresh = self.options.connect().await?;
+            let old = std::mem::replace(&mut self.connection, fresh);
+            // Closing ends the transaction that may still be open and frees its lock.
+            let _ = old.close_hard().await;
+            self.broken = false;
+        }
+        Ok(&mut self.connection)
+    }
+
+    async fn close(self) {
+        let _ = self.connection.close().await;
+    }
+}
+
+async fn work(mut database: Database, mut waiting: mpsc::Receiver<Job>) {
     let mut held_back: Vec<Job> = Vec::new();
     loop {
         let mut jobs = std::mem::take(&mut held_back);
@@ -127,9 +153,9 @@ async fn work(mut connection: SqliteConnection, mut waiting: mpsc::Receiver<Job>
         for job in jobs {
             batch.add(job, &mut held_back, &mut closing);
         }
-        batch.carry_out(&mut connection).await;
+        batch.carry_out(&mut database).await;
         if !closing.is_empty() && held_back.is_empty() {
-            let _ = connection.close().await;
+            database.close().await;
             for reply in closing {
                 let _ = reply.send(());
             }
@@ -137,7 +163,7 @@ async fn work(mut connection: SqliteConnection, mut waiting: mpsc::Receiver<Job>
         }
         held_back.extend(closing.into_iter().map(Job::Close));
     }
-    let _ = connection.close().await;
+    database.close().await;
 }
 
 #[derive(Default)]
@@ -167,15 +193,25 @@ impl Batch {
         }
     }
 
-    async fn carry_out(self, connection: &mut SqliteConnection) {
+    async fn carry_out(self, database: &mut Database) {
         if self.claims.is_empty() && self.records.is_empty() && self.others.is_empty() {
             return;
         }
         let (claims, claim_replies): (Vec<_>, Vec<_>) = self.claims.into_iter().unzip();
         let (records, record_replies): (Vec<_>, Vec<_>) = self.records.into_iter().unzip();
         let mut finishes = Vec::with_capacity(self.others.len());
-        let outcome = transact(connection, &claims, &records, self.others, &mut finishes).await;
+        let mut others = self.others.into_iter();
+        let outcome = match database.sound().await {
+            Ok(connection) => transact(connection, &claims, &records, &mut others, &mut finishes).await,
+            Err(error) => Err(error),
+        };
+        database.broken |= outcome.is_err();
         let error = outcome.as_ref().err().map(ToString::to_string);
+        if let Some(error) = &error {
+            for (_, _, fail) in others {
+                fail(again(error));
+            }
+        }
         for finish in finishes {
             finish(error.clone().map_or(Ok(()), Err));
         }
@@ -201,28 +237,40 @@ impl Batch {
     }
 }
 
+/// The error of the whole transaction, for one intent of it.
+fn again(error: &str) -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::other(error.to_owned()))
+}
+
 type Each<T> = Vec<Result<T, sqlx::Error>>;
 
 async fn transact(
     connection: &mut SqliteConnection,
     claims: &[ClaimTask],
     records: &[RecordResult],
-    others: Vec<Other>,
+    others: &mut std::vec::IntoIter<Other>,
     finishes: &mut Vec<Finish>,
 ) -> Result<(Each<Recorded>, Each<Option<ClaimedTask>>), sqlx::Error> {
     let mut transaction = connection.begin_with("begin immediate").await?;
     let recorded = set_wise(&mut transaction, records, record::record_results).await?;
     for (intent, run, fail) in others {
-        let mut savepoint = transaction.begin().await?;
+        let mut savepoint = match transaction.begin().await {
+            Ok(savepoint) => savepoint,
+            Err(error) => {
+                fail(again(&error.to_string()));
+                return Err(error);
+            }
+        };
         match run(&mut savepoint).await {
             Ok(finish) => {
-                savepoint.commit().await?;
+                // From here on it hears of the whole transaction's outcome.
                 finishes.push(finish);
+                savepoint.commit().await?;
             }
             Err(error) => {
-                savepoint.rollback().await?;
                 tracing::warn!(intent, %error, "a store intent failed");
                 fail(error);
+                savepoint.rollback().await?;
             }
         }
     }

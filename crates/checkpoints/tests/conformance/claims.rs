@@ -158,7 +158,11 @@ pub async fn renewing_prolongs_the_owners_leases<F: Fixture>() {
     let other = ClaimTask { owner: OwnerId::new("owner_b"), ..scene.wish(&scene.plan_key(1)) };
     scene.store.claim_task(other).await.expect("claim_task").expect("ready");
     let half = scene.pass(LEASE / 2);
-    let held = scene.store.renew_leases(&scene.owner, LEASE, half).await.expect("renew_leases");
+    let held = scene
+        .store
+        .renew_leases(&scene.owner, std::slice::from_ref(&mine.attempt), LEASE, half)
+        .await
+        .expect("renew_leases");
     assert_eq!(held, [(mine.key.clone(), mine.fence)]);
     let now = scene.pass(LEASE / 2 + Duration::from_secs(1));
     let rescued = scene.store.rescue_stalled(Duration::from_secs(1_000), now).await.expect("rescue_stalled");
@@ -173,6 +177,10 @@ pub async fn renewing_does_not_return_what_is_gone<F: Fixture>() {
     scene.admit(0, false, false).await;
     let task = scene.claim(&scene.plan_key(0)).await;
     scene.fail(&task, again(ErrorCode::ServerError, scene.now())).await;
-    let held = scene.store.renew_leases(&scene.owner, LEASE, scene.tick()).await.expect("renew_leases");
+    let held = scene
+        .store
+        .renew_leases(&scene.owner, std::slice::from_ref(&task.attempt), LEASE, scene.tick())
+        .await
+        .expect("renew_leases");
     assert!(held.is_empty());
 }

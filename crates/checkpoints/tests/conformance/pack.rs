@@ -2,7 +2,7 @@
 
 use agentwrite::config::Limits;
 use agentwrite::failure::ErrorCode;
-use agentwrite::ports::{PackStore, Range, RunStore, ShardFile};
+use agentwrite::ports::{PackStore, Range, RetryPlan, RunStore, ShardFile};
 use agentwrite::sample::SampleState;
 
 use crate::material::{passes, rejects, sample, sharded};
@@ -235,11 +235,8 @@ pub async fn a_packed_sample_is_in_one_shard<F: Fixture>() {
     assert!(retried.samples.is_empty());
     scene.control(agentwrite::ports::Control::Cancel).await;
     assert_eq!(scene.state(0).await, SampleState::Packed);
-    let everything = scene
-        .store
-        .retry(&scene.run, "operator", &agentwrite::ports::RetryPlan::default(), scene.tick())
-        .await
-        .expect("retry");
+    let everything =
+        scene.store.retry(&scene.run, "operator", &RetryPlan::default(), scene.tick()).await.expect("retry");
     assert_eq!(everything.samples, [4, 5].map(sample));
     scene.sound().await;
 }

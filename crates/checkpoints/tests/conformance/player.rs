@@ -10,7 +10,7 @@ use std::time::Duration;
 use agentwrite::admission;
 use agentwrite::config::{Limits, Mode, RunConfig};
 use agentwrite::failure::ErrorCode;
-use agentwrite::ids::{Hash, OwnerId};
+use agentwrite::ids::{AttemptId, Hash, OwnerId};
 use agentwrite::ports::{
     ClaimTask, Control, FollowUp, OutboxRow, RecordFailure, RecordResult, Recorded, Reserve, RetryPlan, SampleFilter,
     ShardFile, StoreError,
@@ -332,7 +332,8 @@ impl<'a, S: Stores> Player<'a, S> {
         match self.numbers.below(5) {
             0 => {
                 let owner = OwnerId::new(format!("owner_{}", self.numbers.below(3)));
-                let held = store.renew_leases(&owner, LEASE, self.scene.tick()).await;
+                let attempts: Vec<AttemptId> = self.held.iter().map(|task| task.attempt.clone()).collect();
+                let held = store.renew_leases(&owner, &attempts, LEASE, self.scene.tick()).await;
                 format!("renewed {:?}", held.expect("renew_leases").into_iter().collect::<BTreeSet<_>>())
             }
             1 => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use agentwrite::failure::ErrorCode;
 use agentwrite::ids::AttemptId;
 use agentwrite::ports::{
-    DispatchStore, FollowUp, RecordResult, Recorded, Reserve, RunStore, TaskResult, TaskStore, TrafficStore,
+    DispatchStore, FollowUp, RecordResult, Recorded, Reserve, RetryPlan, RunStore, TaskResult, TaskStore, TrafficStore,
 };
 use agentwrite::sample::SampleState;
 use agentwrite::task::TaskKey;
@@ -91,11 +91,7 @@ pub async fn a_wasted_attempt_is_not_accepted_later<F: Fixture>() {
     let record = scene.section_result(&task, &text(0, 0)).await;
     scene.control(agentwrite::ports::Control::Cancel).await;
     assert_eq!(scene.record(&record).await, Recorded::Wasted);
-    scene
-        .store
-        .retry(&scene.run, "operator", &agentwrite::ports::RetryPlan::default(), scene.tick())
-        .await
-        .expect("retry");
+    scene.store.retry(&scene.run, "operator", &RetryPlan::default(), scene.tick()).await.expect("retry");
     scene.admit(0, true, false).await;
     let totals = scene.totals().await;
     assert_eq!(scene.record(&record).await, Recorded::Wasted);

@@ -32,7 +32,7 @@ fn the_front_matter_is_what_the_hub_reads() {
 
 #[test]
 fn a_licence_is_named_only_if_given() {
-    let with = CardOptions { license: Some("apache-2.0".into()), title: None };
+    let with = CardOptions { license: Some("apache-2.0".into()), ..CardOptions::default() };
     assert!(card(&manifest("tea"), &with).starts_with("---\nlicense: \"apache-2.0\"\n"));
     assert!(!card(&manifest("tea"), &CardOptions::default()).contains("license"));
 }
@@ -47,7 +47,7 @@ fn a_hostile_name_stays_inside_its_scalar() {
 
 #[test]
 fn the_body_shows_the_manifest() {
-    let text = card(&manifest("tea"), &CardOptions { title: Some("Tea stories".into()), license: None });
+    let text = card(&manifest("tea"), &CardOptions { title: Some("Tea stories".into()), ..CardOptions::default() });
     assert!(text.contains("# Tea stories\n\n30 long writing samples, 424,995 words in all"), "{text}");
     assert!(text.contains("| rejected | 1,234 |"));
     assert!(text.contains("| 0 to 1,999 | 3 |") && text.contains("| 20,000 and more | 9 |"), "{text}");
@@ -75,4 +75,14 @@ fn sizes_are_those_of_the_hub() {
     for (rows, size) in [(0, "n<1K"), (999, "n<1K"), (1_000, "1K<n<10K"), (1_000_000, "1M<n<10M"), (u64::MAX, "n>1T")] {
         assert_eq!(size_category(rows), size);
     }
+}
+
+#[test]
+fn a_rehearsal_says_so() {
+    let text = card(&manifest("tea"), &CardOptions { synthetic: true, ..CardOptions::default() });
+    assert!(
+        text.contains("\n\n> **Not for training.** The texts were made by Longhand's built-in simulator"),
+        "{text}"
+    );
+    assert!(!card(&manifest("tea"), &CardOptions::default()).contains("simulator"));
 }

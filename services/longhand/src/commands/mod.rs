@@ -1,3 +1,23 @@
 //! One file per command. Each returns the exit code, or the fault to print.
 
 pub mod completions;
+pub mod config;
+pub mod control;
+pub mod doctor;
+pub mod drive;
+pub mod export;
+pub mod inspect;
+pub mod limits;
+pub mod names;
+pub mod repack;
+pub mod report;
+pub mod resume;
+pub mod retry;
+pub mod run;
+pub mod samples;
+pub mod simulate_llm;
+pub mod status;
+pub mod why;
+
+#[cfg(test)]
+mod tests;

@@ -98,11 +98,12 @@ impl Layers {
             let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
             match (into.get_mut(&key), value) {
                 (Some(Value::Table(old)), Value::Table(new)) => self.merge(old, new, &path, origin),
+                (_, Value::Table(table)) if !table.is_empty() => {
+                    let mut inner = Table::new();
+                    self.merge(&mut inner, table, &path, origin);
+                    into.insert(key, Value::Table(inner));
+                }
                 (_, value) => {
-                    if let Value::Table(table) = &value {
-                        let mut empty = Table::new();
-                        self.merge(&mut empty, table.clone(), &path, origin);
-                    }
                     self.origins.insert(path, origin.clone());
                     into.insert(key, value);
                 }

@@ -1,0 +1,31 @@
+.DEFAULT_GOAL := help
+SHELL := bash
+
+help: ## What one can do here
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+demo: ## Turn the example instructions into shards with the simulated model
+	cargo run --release -- run examples/instructions.jsonl --simulate --out longhand-out/demo
+
+test: ## All tests
+	cargo test --workspace
+
+lint: ## Formatting and lints, warnings are errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+ci: ## What CI runs: one compile for lints and tests
+	bash .ci/run
+
+N ?= 20000
+simulate: ## The seeded simulation of the whole system, N seeds (N=20000)
+	SEEDS=$(N) cargo test --release -p harness --test simulation -- --nocapture
+
+mutants-guards: ## Remove one guard at a time; the simulation must catch each
+	cargo test --release -p harness --test simulation guards_are_caught -- --nocapture --ignored
+
+bench: ## The rows of docs/PERFORMANCE.md, measured here; JSON under bench/
+	cargo build --release -p longhand   # by itself: beside the harness it would carry the crash points
+	cargo run --release -p bench
+
+.PHONY: help demo test lint ci simulate mutants-guards bench

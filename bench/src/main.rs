@@ -1,0 +1,88 @@
+//! Measures the release binary against the simulator in a process of its own: `cargo run --release -p bench [-- ROW...]`.
+//!
+//! Every row states what was measured, the bound that no program can beat, and their ratio, so that figures of different
+//! machines can be compared. `--quick` runs everything small, `--repeat N` sets how often a row is repeated (3).
+//! To add a row: a module with `pub fn measure(&Bench) -> Vec<Row>`, its line in [`ROWS`], its line in docs/PERFORMANCE.md.
+
+mod cache;
+mod early_shards;
+mod ideal;
+mod makespan;
+mod memory;
+mod rate_limit;
+mod restart;
+mod row;
+mod scenario;
+mod throughput;
+
+use std::panic::catch_unwind;
+use std::path::{Path, PathBuf};
+
+use row::Row;
+use scenario::Bench;
+
+type Measure = fn(&Bench) -> Vec<Row>;
+
+/// Rows by name, in the order of the table.
+const ROWS: &[(&str, Measure)] = &[
+    ("makespan", makespan::measure),
+    ("throughput", throughput::measure),
+    ("memory", memory::measure),
+    ("restart", restart::measure),
+    ("rate-limit", rate_limit::measure),
+    ("early-shards", early_shards::measure),
+    ("cache", cache::measure),
+];
+
+fn main() {
+    let mut names = Vec::new();
+    let (mut quick, mut repeat) = (false, 3);
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--quick" => quick = true,
+            "--repeat" => repeat = args.next().and_then(|count| count.parse().ok()).unwrap_or_else(|| usage()),
+            name if ROWS.iter().any(|(known, _)| *known == name) => names.push(arg),
+            _ => usage(),
+        }
+    }
+    let binary = binary();
+    let bench = Bench { binary, quick, repeat };
+    let mut rows = Vec::new();
+    for (name, measure) in ROWS.iter().filter(|(name, _)| names.is_empty() || names.iter().any(|wanted| wanted == name))
+    {
+        eprintln!("measuring {name} ...");
+        // A row that cannot be measured must not cost the others.
+        let measured = catch_unwind(|| measure(&bench)).unwrap_or_else(|_| vec![Row::failed(name)]);
+        for row in &measured {
+            eprintln!("  {}", row.line());
+        }
+        rows.extend(measured);
+    }
+    println!("{}", row::table(&rows));
+    if quick || !names.is_empty() {
+        eprintln!("results.json is only written by a whole run at full scale");
+    } else {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("results.json");
+        std::fs::write(&path, row::json(&rows)).expect("bench/ can be written");
+        eprintln!("written to {}", path.display());
+    }
+    std::process::exit(i32::from(rows.iter().any(|row| !row.ok)));
+}
+
+fn usage() -> ! {
+    let names: Vec<&str> = ROWS.iter().map(|(name, _)| *name).collect();
+    eprintln!("usage: bench [--quick] [--repeat N] [ROW...]; rows: {}", names.join(", "));
+    std::process::exit(2);
+}
+
+/// The binary that was built beside this one.
+fn binary() -> PathBuf {
+    let own = std::env::current_exe().expect("this program has a path");
+    let binary = own.with_file_name("longhand");
+    if !binary.is_file() {
+        eprintln!("there is no {}: run `cargo build --release -p longhand` first", binary.display());
+        std::process::exit(2);
+    }
+    binary
+}

@@ -1,0 +1,227 @@
+//! What `run` and `resume` share: flags as settings, the question before a paid run, driving, the closing lines.
+
+use std::io::{IsTerminal, Write as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentwrite::config::{Limits, Price};
+use agentwrite::manuscript::tokens_for;
+use agentwrite::ports::{ReportStore, Run, RunState};
+use agentwrite::sample::SampleState;
+use checkpoints::sqlite::SqliteStore;
+use planner::Intake;
+use toml::{Table, Value};
+
+use crate::cli::{EndpointArgs, LimitFlags};
+use crate::embedded::{Embedded, Ended};
+use crate::endpoint::Endpoint;
+use crate::fault::{Exit, Fault};
+use crate::folder::Folder;
+use crate::settings::Settings;
+use crate::signals::Stopped;
+
+/// Puts a flag into the table of flags.
+pub fn set(flags: &mut Table, section: &str, key: &str, value: Option<Value>) {
+    let Some(value) = value else { return };
+    let section = flags.entry(section).or_insert_with(|| Value::Table(Table::new()));
+    if let Value::Table(table) = section {
+        table.insert(key.to_owned(), value);
+    }
+}
+
+/// The endpoint's flags.
+pub fn endpoint_flags(args: &EndpointArgs) -> Table {
+    let mut flags = Table::new();
+    for (key, value) in [
+        ("base_url", &args.base_url),
+        ("model", &args.model),
+        ("plan_model", &args.plan_model),
+        ("api_key_env", &args.api_key_env),
+    ] {
+        set(&mut flags, "endpoint", key, value.clone().map(Value::String));
+    }
+    flags
+}
+
+/// The limits' flags.
+pub fn add_limit_flags(flags: &mut Table, args: &LimitFlags) {
+    for (key, value) in [("concurrency", args.concurrency), ("rpm", args.rpm), ("tpm", args.tpm)] {
+        set(flags, "limits", key, value.map(|value| Value::Integer(value.into())));
+    }
+    for (key, value) in [
+        ("max_cost", args.max_cost),
+        ("price_in", args.price_in),
+        ("price_cached", args.price_cached),
+        ("price_out", args.price_out),
+    ] {
+        set(flags, "limits", key, value.map(Value::Float));
+    }
+}
+
+/// The run's limits with the given flags on top. A cap without a price is refused.
+pub fn merged_limits(old: &Limits, flags: &LimitFlags) -> Result<Limits, Fault> {
+    let mut limits = *old;
+    if let Some(concurrency) = flags.concurrency {
+        limits.concurrency = concurrency.max(1);
+    }
+    if let Some(rpm) = flags.rpm {
+        limits.rpm = (rpm > 0).then_some(rpm);
+    }
+    if let Some(tpm) = flags.tpm {
+        limits.tpm = (tpm > 0).then_some(tpm);
+    }
+    if flags.price_in.is_some() || flags.price_cached.is_some() || flags.price_out.is_some() {
+        let usd = |nano: u64| nano as f64 / 1_000.0;
+        let before = limits.price.unwrap_or(Price { input: 0, cached: 0, output: 0 });
+        let input = flags.price_in.unwrap_or(usd(before.input));
+        let cached = flags.price_cached.unwrap_or(if limits.price.is_some() { usd(before.cached) } else { input });
+        limits.price = Some(Price::from_usd_per_million(input, cached, flags.price_out.unwrap_or(usd(before.output))));
+    }
+    if let Some(cap) = flags.max_cost {
+        limits.max_cost_nanousd = (cap > 0.0).then_some((cap * 1e9) as u64);
+    }
+    if limits.max_cost_nanousd.is_some() && limits.price.is_none() {
+        return Err(Fault::usage("cap_without_price", "a cap needs the model's prices")
+            .because("without a price nobody knows what a call costs")
+            .help("add --price-in USD --price-out USD (per million tokens)"));
+    }
+    Ok(limits)
+}
+
+/// Samples up to which a paid run starts without a question.
+const WITHOUT_A_QUESTION: usize = 20;
+
+/// Asks once before a run that costs money.
+pub fn confirm_paid(intake: &Intake, limits: &Limits, yes: bool) -> Result<(), Fault> {
+    if yes || intake.inputs.len() <= WITHOUT_A_QUESTION {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        if limits.max_cost_nanousd.is_some() {
+            return Ok(());
+        }
+        return Err(Fault::usage("not_confirmed", "a paid run without a terminal needs a word from you")
+            .help("add --yes, or --max-cost USD with prices"));
+    }
+    let (prompt, answer) = rough_tokens(intake);
+    let price = limits.price.map_or("price unknown".to_owned(), |price| {
+        let usd = (prompt as f64 * price.input as f64 + answer as f64 * price.output as f64) / 1e9;
+        format!("at most about ${usd:.2} without prefix cache")
+    });
+    eprint!(
+        "{} samples, about {:.1} M prompt and {:.1} M answer tokens, {price}\nStart? [y/N] ",
+        intake.inputs.len(),
+        prompt as f64 / 1e6,
+        answer as f64 / 1e6
+    );
+    let _ = std::io::stderr().flush();
+    let mut line = String::new();
+    let read = std::io::stdin().read_line(&mut line);
+    if read.is_ok() && matches!(line.trim(), "y" | "Y" | "yes") {
+        return Ok(());
+    }
+    Err(Fault::usage("not_confirmed", "not started"))
+}
+
+/// Prompt and answer tokens of a whole run, from required lengths alone (facts: prompts grow with the square).
+fn rough_tokens(intake: &Intake) -> (u64, u64) {
+    let (mut prompt, mut answer) = (0, 0);
+    for (input, sections) in &intake.inputs {
+        let words = input.length.as_ref().map_or(sections * 500, agentwrite::length::RequiredLength::target);
+        let total = tokens_for(words, None);
+        let n = u64::from((*sections).max(1));
+        answer += total + n * 60;
+        prompt += n * (300 + n * 60) + total * n.saturating_sub(1) / 2;
+    }
+    (prompt, answer)
+}
+
+/// Drives the run and prints how it ended.
+pub async fn drive(
+    folder: Folder,
+    store: Arc<SqliteStore>,
+    run: Run,
+    endpoint: Endpoint,
+    settings: &Settings,
+    json: bool,
+) -> Result<Exit, Fault> {
+    let dir = folder.dir.clone();
+    if run.config.synthetic {
+        eprintln!("simulated model: the text is synthetic");
+    }
+    let embedded = Embedded {
+        dir: dir.clone(),
+        store: Arc::clone(&store),
+        context_tokens: endpoint.context_tokens(),
+        title: endpoint.title,
+        model: endpoint.model,
+        leases: settings.lease_times(),
+        grace: Duration::from_secs_f64(settings.run.grace_seconds.clamp(0.0, 86_400.0)),
+        crash: crash_points()?,
+        run,
+    };
+    let ended = embedded.drive().await?;
+    let totals = store.totals(&ended.run.id).await?;
+    let exit = exit_of(&ended, &totals);
+    if json {
+        println!("{}", super::status::json(&ended.run, &totals, None));
+    }
+    closing(&dir, &ended, &totals);
+    store.close().await;
+    Ok(exit)
+}
+
+/// Test builds only: `LONGHAND_CRASH=point:n` kills the process there.
+fn crash_points() -> Result<worker::CrashPoints, Fault> {
+    match crate::settings::environment().get("LONGHAND_CRASH") {
+        None => Ok(worker::CrashPoints::default()),
+        Some(text) => worker::CrashPoints::armed(text)
+            .ok_or_else(|| Fault::usage("crash_point", format!("this build has no crash point {text}"))),
+    }
+}
+
+/// The exit code of a run as it stands.
+pub fn exit_of_run(run: &Run, totals: &agentwrite::ports::Totals) -> Exit {
+    let failed = totals.state(SampleState::Failed) + totals.state(SampleState::Rejected);
+    match (run.state, run.reason.as_deref()) {
+        (RunState::Done | RunState::Cancelled, _) if failed > 0 => Exit::WorkFailed,
+        (RunState::Done | RunState::Cancelled | RunState::Pending | RunState::Running, _) => Exit::Done,
+        (RunState::Failed, _) => Exit::Unreachable,
+        (RunState::Paused, Some("auth")) => Exit::Auth,
+        (RunState::Paused, Some("bad_request")) => Exit::Usage,
+        (RunState::Paused, _) => Exit::Limit,
+    }
+}
+
+fn exit_of(ended: &Ended, totals: &agentwrite::ports::Totals) -> Exit {
+    match (ended.run.state, ended.stopped) {
+        (RunState::Running | RunState::Pending, Some(Stopped::Interrupt)) => Exit::Interrupted,
+        (RunState::Running | RunState::Pending, Some(Stopped::Terminate)) => Exit::Terminated,
+        _ => exit_of_run(&ended.run, totals),
+    }
+}
+
+/// The last lines of a run: where the shards are, what failed, how to go on.
+fn closing(dir: &std::path::Path, ended: &Ended, totals: &agentwrite::ports::Totals) {
+    let dir = dir.display();
+    let packed = totals.state(SampleState::Packed);
+    let failed = totals.state(SampleState::Failed);
+    let rejected = totals.state(SampleState::Rejected);
+    match ended.run.state {
+        RunState::Done => {
+            eprintln!("done: {packed} samples, {} words in {dir}/shards (manifest.json, README.md)", totals.words);
+        }
+        RunState::Paused => {
+            let reason = ended.run.reason.as_deref().unwrap_or("user");
+            eprintln!("paused ({reason}): go on with `longhand resume {dir}`; `longhand why {dir}` says more");
+        }
+        RunState::Cancelled => eprintln!("cancelled: {packed} finished samples are in {dir}/shards"),
+        RunState::Failed => eprintln!("failed: {}", ended.run.reason.as_deref().unwrap_or("unknown")),
+        RunState::Running | RunState::Pending => {
+            eprintln!("stopped: go on with `longhand resume {dir}` or the same command");
+        }
+    }
+    if failed + rejected > 0 {
+        eprintln!("{failed} failed, {rejected} rejected: `longhand why {dir}`");
+    }
+}

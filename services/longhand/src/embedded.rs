@@ -1,0 +1,342 @@
+//! The embedded edition: planner, writers and packer in one process over SQLite and the in-process queue. The only place
+//! that puts adapters and services together.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentwrite::config::Limits;
+use agentwrite::ids::OwnerId;
+use agentwrite::ports::{
+    ChatModel, Clock, Dice, DispatchStore, PackStore, ReportStore, Run, RunState, RunStore, TaskQueue, TaskStore,
+    TrafficStore,
+};
+use agentwrite::retry::RetryPolicy;
+use checkpoints::sqlite::SqliteStore;
+use dataset::DatasetFolder;
+use planner::{PlanHandler, Planner, PlannerParts, PlannerSettings};
+use section_writer::SectionHandler;
+use shard_packer::{Packer, PackerParts, PackerSettings};
+use task_queue::InProcessQueue;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use worker::{
+    Caller, CrashPoints, Doorbell, Gate, Handler, Pool, PoolParts, PoolSettings, RandomDice, RunConfigs, Spool,
+    SystemClock, keep_leases,
+};
+
+use crate::fault::{Exit, Fault, chain_of};
+use crate::signals::{Stop, Stopped};
+
+/// Name of the one endpoint of an embedded run.
+const ENDPOINT: &str = "default";
+/// How often a runner looks for an operator's wish.
+const CONTROL_EVERY: Duration = Duration::from_millis(400);
+/// How often the panel is drawn.
+const PANEL_EVERY: Duration = Duration::from_millis(250);
+
+/// A run about to be driven.
+pub struct Embedded {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// Its store.
+    pub store: Arc<SqliteStore>,
+    /// The run.
+    pub run: Run,
+    /// The model of both roles.
+    pub model: Arc<dyn ChatModel>,
+    /// Context of the model in tokens, where known.
+    pub context_tokens: Option<u32>,
+    /// For people: the model and its host.
+    pub title: String,
+    /// Lease times.
+    pub leases: agentwrite::task::LeaseTimes,
+    /// How long a drain may take.
+    pub grace: Duration,
+    /// Test builds only.
+    pub crash: CrashPoints,
+}
+
+/// How driving a run ended.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// The run as it stands.
+    pub run: Run,
+    /// Whether a signal stopped the process.
+    pub stopped: Option<Stopped>,
+}
+
+struct Tokens {
+    drain: CancellationToken,
+    abort: CancellationToken,
+    packing: CancellationToken,
+}
+
+impl Embedded {
+    /// Drives the run until it ends, pauses, or a signal stops the process.
+    pub async fn drive(self) -> Result<Ended, Fault> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let dice = Arc::new(RandomDice::default());
+        let owner = OwnerId::new(dice.id("own"));
+        self.recover(&owner, &*clock).await?;
+        let tokens = Tokens {
+            drain: CancellationToken::new(),
+            abort: CancellationToken::new(),
+            packing: CancellationToken::new(),
+        };
+        let (limits, live) = watch::channel(self.run.limits);
+        let (planner_bell, packer_bell) = (Doorbell::new(), Doorbell::new());
+        let queue = Arc::new(InProcessQueue::new());
+        let gate = Gate::default();
+        let configs = RunConfigs::load(&*self.store, &self.run).await.map_err(|error| {
+            Fault::new("config_version", Exit::Unreachable, "the run's configuration cannot be used")
+                .because(chain_of(&error))
+        })?;
+        let caller = || Caller {
+            model: Arc::clone(&self.model),
+            endpoint: ENDPOINT.to_owned(),
+            traffic: Arc::clone(&self.store) as Arc<dyn TrafficStore>,
+            limits: live.clone(),
+            clock: Arc::clone(&clock),
+            drain: tokens.drain.clone(),
+            abort: tokens.abort.clone(),
+            crash: self.crash.clone(),
+            gate: gate.clone(),
+        };
+        let handlers = self.handlers(&Arc::new(configs), caller, &clock, &(Arc::clone(&dice) as Arc<dyn Dice>));
+        let pool = Pool::new(
+            PoolParts {
+                tasks: Arc::clone(&self.store) as Arc<dyn TaskStore>,
+                outbox: Arc::clone(&self.store) as Arc<dyn DispatchStore>,
+                runs: Arc::clone(&self.store) as Arc<dyn RunStore>,
+                queue: Arc::clone(&queue) as Arc<dyn TaskQueue>,
+                handlers,
+                clock: Arc::clone(&clock),
+                dice: dice as Arc<dyn Dice>,
+                planner: planner_bell.clone(),
+                packer: packer_bell.clone(),
+                spool: Some(Spool::new(self.dir.join("spool"))),
+            },
+            PoolSettings {
+                owner: owner.clone(),
+                leases: self.leases,
+                limits: live.clone(),
+                drain: tokens.drain.clone(),
+                abort: tokens.abort.clone(),
+                crash: self.crash.clone(),
+            },
+        );
+        let planner = Planner::new(
+            PlannerParts {
+                store: Arc::clone(&self.store) as Arc<dyn DispatchStore>,
+                runs: Arc::clone(&self.store) as Arc<dyn RunStore>,
+                report: Arc::clone(&self.store) as Arc<dyn ReportStore>,
+                queue: Arc::clone(&queue) as Arc<dyn TaskQueue>,
+                clock: Arc::clone(&clock),
+                bell: planner_bell.clone(),
+                packer: packer_bell.clone(),
+            },
+            PlannerSettings {
+                run: self.run.id.clone(),
+                shard_size: self.run.config.shard_size,
+                limits: live.clone(),
+                leases: self.leases,
+                rest: Duration::from_millis(4),
+            },
+        );
+        let packer = self.packer(&owner, &clock, packer_bell.clone(), planner_bell.clone())?;
+        let side = TaskTracker::new();
+        side.spawn(keep_leases(
+            Arc::clone(&self.store) as Arc<dyn TaskStore>,
+            owner,
+            pool.in_hand(),
+            self.leases,
+            Arc::clone(&clock),
+            tokens.packing.clone(),
+        ));
+        side.spawn(watch_control(
+            Arc::clone(&self.store),
+            self.run.clone(),
+            limits,
+            planner_bell,
+            tokens.packing.clone(),
+        ));
+        let panel = crate::panel::Panel::new();
+        side.spawn(draw(
+            panel,
+            crate::panel::Feed::new(
+                Arc::clone(&self.store),
+                self.run.clone(),
+                &self.title,
+                &self.dir.display().to_string(),
+                clock.now(),
+            ),
+            gate,
+            tokens.packing.clone(),
+        ));
+        let stop = Stop::listen(tokens.drain.clone(), tokens.abort.clone(), self.grace);
+        let packing = tokens.packing.clone();
+        let packed = async {
+            let result = packer.run(&packing).await;
+            if result.is_err() {
+                tokens.drain.cancel();
+                return result;
+            }
+            // What the last calls finished is packed before the process ends.
+            while packer.round().await? {}
+            Ok(())
+        };
+        let worked = async {
+            let result = pool.run().await;
+            tokens.drain.cancel();
+            result
+        };
+        let planned = async {
+            let state = planner.run(&tokens.drain).await;
+            tokens.drain.cancel();
+            state
+        };
+        let finish = async {
+            let (worked, planned) = tokio::join!(worked, planned);
+            tokens.packing.cancel();
+            (worked, planned)
+        };
+        let ((worked, planned), packed) = tokio::join!(finish, packed);
+        side.close();
+        side.wait().await;
+        let stopped = stop.stopped();
+        let internal = |what: &str, error: &(dyn std::error::Error + 'static)| {
+            Fault::new("internal", Exit::Unreachable, what.to_owned()).because(chain_of(error))
+        };
+        worked.map_err(|error| internal("the queue failed", &error))?;
+        planned.map_err(|error| internal("the planner failed", &error))?;
+        packed.map_err(|error| internal("the shards could not be written", &error))?;
+        let run = self.store.run(&self.run.id).await?.unwrap_or(self.run);
+        Ok(Ended { run, stopped })
+    }
+
+    /// Everything that an earlier process of this folder left: answers in the spool, leases, messages.
+    async fn recover(&self, owner: &OwnerId, clock: &dyn Clock) -> Result<(), Fault> {
+        let spool = Spool::new(self.dir.join("spool"));
+        let (accepted, wasted) = spool.replay(&*self.store).await.map_err(|error| {
+            Fault::new("spool", Exit::Unreachable, "answers in the spool could not be recorded")
+                .because(chain_of(&error))
+        })?;
+        if accepted + wasted > 0 {
+            tracing::info!(accepted, wasted, "answers of an earlier process were recorded");
+        }
+        let rescued = self.store.free_dead_owners(owner, clock.now()).await?;
+        if rescued.leases > 0 {
+            tracing::info!(leases = rescued.leases, "work of an earlier process goes on");
+        }
+        Ok(())
+    }
+
+    fn handlers(
+        &self,
+        configs: &Arc<RunConfigs>,
+        caller: impl Fn() -> Caller,
+        clock: &Arc<dyn Clock>,
+        dice: &Arc<dyn Dice>,
+    ) -> Vec<Arc<dyn Handler>> {
+        let retry = RetryPolicy {
+            attempts: self.run.config.attempts,
+            crash_limit: self.run.config.crash_limit,
+            ..RetryPolicy::default()
+        };
+        vec![
+            Arc::new(PlanHandler {
+                configs: Arc::clone(configs),
+                tasks: Arc::clone(&self.store) as Arc<dyn TaskStore>,
+                caller: caller(),
+                retry,
+                clock: Arc::clone(clock),
+                dice: Arc::clone(dice),
+            }),
+            Arc::new(SectionHandler {
+                configs: Arc::clone(configs),
+                tasks: Arc::clone(&self.store) as Arc<dyn TaskStore>,
+                caller: caller(),
+                context_tokens: self.context_tokens,
+                retry,
+                clock: Arc::clone(clock),
+                dice: Arc::clone(dice),
+            }),
+        ]
+    }
+
+    fn packer(
+        &self,
+        owner: &OwnerId,
+        clock: &Arc<dyn Clock>,
+        bell: Doorbell,
+        planner: Doorbell,
+    ) -> Result<Packer, Fault> {
+        let folder = DatasetFolder::open(&self.dir).map_err(|error| {
+            Fault::new("storage", Exit::Unreachable, "the folder of the shards cannot be opened")
+                .because(chain_of(&error))
+        })?;
+        let parts = PackerParts {
+            packs: Arc::clone(&self.store) as Arc<dyn PackStore>,
+            runs: Arc::clone(&self.store) as Arc<dyn RunStore>,
+            report: Arc::clone(&self.store) as Arc<dyn ReportStore>,
+            clock: Arc::clone(clock),
+            folder,
+            bell,
+            planner,
+            crash: self.crash.clone(),
+        };
+        let settings = PackerSettings {
+            run: self.run.id.clone(),
+            owner: owner.clone(),
+            eval: None,
+            rest: Duration::from_millis(50),
+        };
+        Ok(Packer::new(parts, settings))
+    }
+}
+
+/// Notices what operators wrote beside the runner: limits at once, a pause or cancel through the planner.
+async fn watch_control(
+    store: Arc<SqliteStore>,
+    run: Run,
+    limits: watch::Sender<Limits>,
+    planner: Doorbell,
+    stop: CancellationToken,
+) {
+    let mut seen = run.control_epoch;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(CONTROL_EVERY) => {}
+        }
+        let Ok(Some(now)) = store.run(&run.id).await else { continue };
+        if now.control_epoch != seen {
+            seen = now.control_epoch;
+            limits.send_replace(now.limits);
+            if now.state != RunState::Running {
+                tracing::info!(state = now.state.as_str(), "an operator's wish");
+            }
+            planner.ring();
+        }
+    }
+}
+
+/// Draws the panel until the run ends, and once more then.
+async fn draw(mut panel: crate::panel::Panel, mut feed: crate::panel::Feed, gate: Gate, stop: CancellationToken) {
+    loop {
+        let last = stop.is_cancelled();
+        match feed.look(Some(u64::from(gate.in_flight()))).await {
+            Ok(view) => panel.show(&view, last),
+            Err(error) => tracing::debug!(%error, "the panel could not be drawn"),
+        }
+        if last {
+            return;
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(PANEL_EVERY) => {}
+        }
+    }
+}
