@@ -11,7 +11,8 @@ use agentwrite::sample::SampleState;
 use agentwrite::task::AfterFailure;
 
 use crate::Fixture;
-use crate::scene::{Scene, again, input, parallel, plan, sample, text};
+use crate::material::{again, input, parallel, plan, sample, text};
+use crate::scene::Scene;
 
 /// The view counts what needs calls and what holds a slot, and lists candidates: planned ones longest first, pending ones in
 /// input order.

@@ -9,7 +9,8 @@ use agentwrite::sample::SampleState;
 use agentwrite::task::{AfterFailure, TaskKey};
 use futures_util::future::join_all;
 
-use crate::scene::{LEASE, Scene, again};
+use crate::material::{LEASE, again};
+use crate::scene::Scene;
 use crate::{Fixture, checks};
 
 /// A ready, due task of a running run is claimed; the claim carries what the prompt must be made from.

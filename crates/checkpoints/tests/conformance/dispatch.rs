@@ -7,7 +7,8 @@ use agentwrite::ports::{Admit, Control, DispatchStore, Dispatched};
 use agentwrite::task::{AfterFailure, TaskKey};
 
 use crate::Fixture;
-use crate::scene::{LEASE, Scene, again, sample, text};
+use crate::material::{LEASE, again, sample, text};
+use crate::scene::Scene;
 
 fn tasks(dispatched: &Dispatched) -> Vec<TaskKey> {
     dispatched.rows.iter().map(|row| row.message.task.clone()).collect()
@@ -118,6 +119,26 @@ pub async fn a_task_has_one_outbox_row<F: Fixture>() {
     assert_eq!(scene.outbox().await, [scene.plan_key(0)]);
 }
 
+/// Who confirms an older message late does not delete the newer one of the same task.
+pub async fn a_late_confirmation_deletes_nothing_newer<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let scene = Scene::of(fixture.store(), 1).await;
+    scene.admit(0, false, false).await;
+    let mut older: Vec<i64> = Vec::new();
+    for round in 0..4 {
+        let sent = scene.store.dispatch_ready(&scene.run, 1, scene.tick()).await.expect("dispatch_ready");
+        let id = sent.rows[0].id;
+        assert!(!older.contains(&id));
+        scene.store.delete_outbox(&older).await.expect("delete_outbox");
+        assert_eq!(scene.outbox().await, [scene.plan_key(0)]);
+        if round % 2 == 0 {
+            scene.store.delete_outbox(&[id]).await.expect("delete_outbox");
+        }
+        older.push(id);
+        scene.store.rescue_stalled(Duration::from_secs(1), scene.pass(LEASE)).await.expect("rescue_stalled");
+    }
+}
+
 /// Admission sets whether the run is ordered, and only that decides whether follow-ups wait.
 pub async fn admission_sets_the_order<F: Fixture>() {
     let fixture = F::fresh().await;
@@ -127,7 +148,7 @@ pub async fn admission_sets_the_order<F: Fixture>() {
     for (ordered, place) in [(true, 0), (false, 1)] {
         scene.store.admit(&scene.run, &[], ordered, scene.tick()).await.expect("admit");
         let mut record = scene.section_result(&next, &text(0, place)).await;
-        record.claim_next = scene.claim_next();
+        record.claim_next = Some(scene.claim_next());
         let (claimed, _) = scene.accept(&record).await;
         assert_eq!(claimed.is_none(), ordered);
         next = match claimed {

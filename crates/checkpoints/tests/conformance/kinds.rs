@@ -6,7 +6,8 @@ use agentwrite::sample::SampleState;
 use agentwrite::task::{ClaimedTask, Kind, NewTask, TaskKey};
 use serde_json::json;
 
-use crate::scene::{LEASE, Scene, fatal, text};
+use crate::material::{LEASE, fatal, text};
+use crate::scene::Scene;
 use crate::{Fixture, Stores};
 
 const PLACES: u32 = 5;
@@ -25,7 +26,7 @@ async fn judged<S: Stores>(scene: &Scene<'_, S>, claim: bool) -> (Option<Claimed
     let task = scene.writing(0, 1).await;
     let mut record = scene.section_result(&task, &text(0, 0)).await;
     record.follow_ups.extend((0..PLACES).map(|place| new(judge(scene, place))));
-    record.claim_next = claim.then(|| scene.claim_next()).flatten();
+    record.claim_next = claim.then(|| scene.claim_next());
     let (next, publish) = scene.accept(&record).await;
     (next, publish.into_iter().map(|row| row.message.task).collect())
 }
@@ -64,7 +65,7 @@ pub async fn places_are_filled_in_any_order<F: Fixture>() {
     for place in [3, 0, 4, 1, 2] {
         let task = scene.claim(&judge(&scene, place)).await;
         let record = verdict(&scene, &task, Vec::new());
-        let strange = RecordResult { context_hash: crate::scene::strange(), ..record.clone() };
+        let strange = RecordResult { context_hash: crate::material::strange(), ..record.clone() };
         assert_eq!(scene.record(&strange).await, Recorded::Wasted);
         let task = scene.store.rescue_stalled(LEASE, scene.pass(LEASE * 2)).await.map(|_| judge(&scene, place));
         let task = scene.claim(&task.expect("rescue_stalled")).await;
@@ -89,7 +90,7 @@ pub async fn a_shared_follow_up_is_made_once<F: Fixture>() {
     for place in 0..PLACES {
         let task = scene.claim(&judge(&scene, place)).await;
         let mut record = verdict(&scene, &task, vec![new(select.clone())]);
-        record.claim_next = scene.claim_next();
+        record.claim_next = Some(scene.claim_next());
         let (next, publish) = scene.accept(&record).await;
         assert_eq!(next.is_some(), place == 0, "place {place}");
         assert!(publish.is_empty());

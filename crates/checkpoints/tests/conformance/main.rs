@@ -3,12 +3,6 @@
 //! A behaviour is one `async fn name<F: Fixture>()` in the file of its port; its doc comment fixes what the port means. To
 //! add a behaviour: the function, and its name in the list below (one that is not listed is a warning). To add an adapter:
 //! a [`Fixture`] and one line `conformance!(name, Fixture);`.
-#![expect(
-    clippy::items_after_statements,
-    clippy::format_push_string,
-    clippy::unnecessary_wraps,
-    reason = "scripts and their logs read better so"
-)]
 
 mod admission;
 mod checks;
@@ -18,6 +12,8 @@ mod failures;
 mod follow_ups;
 mod guards;
 mod kinds;
+mod material;
+mod numbers;
 mod pack;
 mod player;
 mod random_runs;
@@ -192,6 +188,7 @@ macro_rules! conformance {
                     a_paused_run_publishes_nothing
                     the_outbox_is_taken_by_age
                     a_task_has_one_outbox_row
+                    a_late_confirmation_deletes_nothing_newer
                     admission_sets_the_order;
                 runs:
                     creating_a_run_is_repeatable

@@ -5,7 +5,8 @@ use agentwrite::failure::ErrorCode;
 use agentwrite::ports::{PackStore, Range, RetryPlan, RunStore, ShardFile};
 use agentwrite::sample::SampleState;
 
-use crate::scene::{Scene, passes, rejects, sample, sharded};
+use crate::material::{passes, rejects, sample, sharded};
+use crate::scene::Scene;
 use crate::{Fixture, Stores};
 
 const FIRST: Range = Range::Main(0);

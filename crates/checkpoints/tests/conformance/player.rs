@@ -18,28 +18,9 @@ use agentwrite::ports::{
 use agentwrite::task::{AfterFailure, ClaimedTask, CountAs, Hint, Kind, NewTask, TaskFailure, TaskKey};
 
 use crate::Stores;
-use crate::scene::{COST, LEASE, Scene, input, kept, paid, passes, rejects, strange, text};
-
-/// SplitMix64: the same numbers for the same seed on every machine.
-pub struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit.max(1)
-    }
-
-    fn in_hundred(&mut self, share: u64) -> bool {
-        self.below(100) < share
-    }
-}
+use crate::material::{COST, LEASE, input, kept, paid, passes, rejects, strange, text};
+use crate::numbers::Numbers;
+use crate::scene::Scene;
 
 /// The player and what it remembers.
 pub struct Player<'a, S> {
@@ -159,7 +140,7 @@ impl<'a, S: Stores> Player<'a, S> {
             record.context_hash = strange();
         }
         if self.numbers.in_hundred(60) {
-            record.claim_next = self.scene.claim_next();
+            record.claim_next = Some(self.scene.claim_next());
         }
         if self.numbers.in_hundred(20) {
             record.answer = Some(kept("An answer as it came.", "cleaned", false));
@@ -248,7 +229,7 @@ impl<'a, S: Stores> Player<'a, S> {
 
     async fn time_passes(&mut self) -> String {
         let now = self.scene.pass(Duration::from_secs(20 + self.numbers.below(150)));
-        let rescued = self.scene.store.rescue_stalled(Duration::from_secs(60), now).await;
+        let rescued = self.scene.store.rescue_stalled(Duration::from_mins(1), now).await;
         format!("rescued {}", told(&rescued))
     }
 
@@ -292,12 +273,12 @@ impl<'a, S: Stores> Player<'a, S> {
 
     async fn pack(&mut self) -> String {
         let (store, run) = (self.scene.store, self.scene.run.clone());
-        let mut line = String::new();
+        let mut parts = Vec::new();
         for context in store.unjudged(&run, 2).await.expect("unjudged") {
             let verdict = if self.numbers.in_hundred(20) { rejects(ErrorCode::TooShort) } else { passes() };
             let now = self.scene.tick();
             store.record_verdict(&run, &context.sample, context.revision, &verdict, now).await.expect("record_verdict");
-            line += &format!("judged {} {:?}; ", context.ordinal, verdict.rejected);
+            parts.push(format!("judged {} {:?} ", context.ordinal, verdict.rejected));
         }
         for range in store.closable(&run).await.expect("closable") {
             let inside = store.range_samples(&run, range).await.expect("range_samples");
@@ -306,8 +287,10 @@ impl<'a, S: Stores> Player<'a, S> {
                 .map(|sample| (sample.context.sample.clone(), ErrorCode::Duplicate, "like another".to_owned()))
                 .into_iter()
                 .collect();
-            line +=
-                &format!("{range:?}: {}; ", told(&store.close_range(&run, range, &rejects, self.scene.tick()).await));
+            parts.push(format!(
+                "{range:?}: {} ",
+                told(&store.close_range(&run, range, &rejects, self.scene.tick()).await)
+            ));
         }
         for range in store.unpublished(&run).await.expect("unpublished") {
             let again = store.close_range(&run, range, &[], self.scene.tick()).await.expect("close_range");
@@ -316,10 +299,10 @@ impl<'a, S: Stores> Player<'a, S> {
             let name = range.file_stem();
             let file = ShardFile { name, format: "jsonl".to_owned(), bytes: rows, sha256: "ab".to_owned() };
             let published = store.publish_shard(&run, range, fence, rows, &[file], self.scene.tick()).await;
-            line += &format!("{range:?} published {}; ", told(&published));
+            parts.push(format!("{range:?} published {} ", told(&published)));
         }
-        line += &format!("finish {}", told(&store.finish_run(&run, self.scene.tick()).await));
-        line
+        parts.push(format!("finish {}", told(&store.finish_run(&run, self.scene.tick()).await)));
+        parts.join(" ")
     }
 
     async fn traffic(&mut self) -> String {

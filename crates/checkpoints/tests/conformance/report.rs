@@ -11,7 +11,8 @@ use agentwrite::ports::{
 use agentwrite::sample::SampleState;
 use agentwrite::task::{CountAs, TaskFailure};
 
-use crate::scene::{LEASE, Scene, again, fatal, input, kept, rejects, sample, strange, text};
+use crate::material::{LEASE, again, fatal, input, kept, rejects, sample, strange, text};
+use crate::scene::Scene;
 use crate::{Fixture, Stores};
 
 /// Everything that can be recounted from what readers see of single samples.
@@ -68,7 +69,7 @@ pub async fn totals_equal_a_recount<F: Fixture>() {
             }
             12 => {
                 let mut record = scene.section_result(&task, &text(index, 0)).await;
-                record.claim_next = scene.claim_next();
+                record.claim_next = Some(scene.claim_next());
                 scene.accept(&record).await;
             }
             _ => {}

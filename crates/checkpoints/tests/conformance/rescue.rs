@@ -8,7 +8,8 @@ use agentwrite::ports::{ClaimTask, Control, DispatchStore, Recorded, Rescued, Re
 use agentwrite::sample::SampleState;
 use agentwrite::task::{Kind, TaskKey};
 
-use crate::scene::{COST, LEASE, Scene, parallel, text};
+use crate::material::{COST, LEASE, parallel, text};
+use crate::scene::Scene;
 use crate::{Fixture, checks};
 
 /// Longer than any message is on its way in this suite.
@@ -195,7 +196,7 @@ pub async fn another_kinds_death_leaves_the_sample_alone<F: Fixture>() {
     let mut record = scene.section_result(&task, &text(0, 0)).await;
     record.follow_ups.push(agentwrite::ports::FollowUp::Task(agentwrite::task::NewTask {
         key: judge.clone(),
-        context_hash: crate::scene::strange(),
+        context_hash: crate::material::strange(),
         remaining: 1,
     }));
     assert!(matches!(scene.record(&record).await, Recorded::Accepted { .. }));

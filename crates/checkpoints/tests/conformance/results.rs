@@ -11,7 +11,8 @@ use agentwrite::sample::SampleState;
 use agentwrite::task::TaskKey;
 use futures_util::future::join_all;
 
-use crate::scene::{COST, LEASE, Scene, again, kept, paid, parallel, strange, text};
+use crate::material::{COST, LEASE, again, kept, paid, parallel, strange, text};
+use crate::scene::Scene;
 use crate::{Fixture, checks};
 
 /// A result made for the standing context of a claimed task is accepted; the text stands, and its attempt is committed.
@@ -116,7 +117,7 @@ pub async fn a_repeated_result_changes_nothing<F: Fixture>() {
     let scene = Scene::of(fixture.store(), 1).await;
     let task = scene.writing(0, 3).await;
     let mut record = scene.section_result(&task, &text(0, 0)).await;
-    record.claim_next = scene.claim_next();
+    record.claim_next = Some(scene.claim_next());
     scene.accept(&record).await;
     let (detail, totals, outbox) = (scene.detail(0).await, scene.totals().await, scene.outbox().await);
     assert_eq!(scene.record(&record).await, Recorded::Repeated);

@@ -9,7 +9,8 @@ use agentwrite::ports::{
 use agentwrite::sample::SampleState;
 use agentwrite::task::{Hint, Kind, TaskFailure};
 
-use crate::scene::{Scene, again, fatal, input, kept, parallel, plan, rejects, sample, sharded, text};
+use crate::material::{again, fatal, input, kept, parallel, plan, rejects, sample, sharded, text};
+use crate::scene::Scene;
 use crate::{Fixture, Stores};
 
 async fn retry<S: Stores>(scene: &Scene<'_, S>, plan: RetryPlan) -> Retried {
@@ -21,7 +22,7 @@ async fn failed_at<S: Stores>(scene: &Scene<'_, S>, index: u64, at: u32) {
     let mut task = scene.writing(index, 4).await;
     for place in 0..at {
         let mut record = scene.section_result(&task, &text(index, place)).await;
-        record.claim_next = scene.claim_next();
+        record.claim_next = Some(scene.claim_next());
         task = scene.accept(&record).await.0.expect("claimed");
     }
     scene.fail(&task, fatal(ErrorCode::ContentFilter)).await;

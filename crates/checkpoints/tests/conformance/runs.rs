@@ -7,7 +7,8 @@ use agentwrite::ports::{Added, Control, PackStore, Range, ReportStore, RunState,
 use agentwrite::sample::SampleState;
 
 use crate::Fixture;
-use crate::scene::{Scene, input, sharded, text};
+use crate::material::{input, sharded, text};
+use crate::scene::Scene;
 
 /// Creating a run twice returns the one that is there, as it was created.
 pub async fn creating_a_run_is_repeatable<F: Fixture>() {
@@ -107,10 +108,9 @@ pub async fn cancelling_stops_for_good<F: Fixture>() {
     assert_eq!(run.state, RunState::Cancelled);
     let mut states = Vec::new();
     for index in 0..5 {
-        states.push(scene.state(index).await);
+        states.push(scene.state(index).await.as_str());
     }
-    use SampleState::{Cancelled, Failed, Written};
-    assert_eq!(states, [Written, Failed, Cancelled, Cancelled, Cancelled]);
+    assert_eq!(states, ["written", "failed", "cancelled", "cancelled", "cancelled"]);
     assert_eq!(scene.detail(4).await.row.code.as_deref(), Some("cancelled"));
     assert_eq!(scene.try_claim(&task.key).await, None);
     scene.sound().await;
@@ -214,7 +214,7 @@ pub async fn appended_rows_reopen_a_done_run<F: Fixture>() {
     assert_eq!(ranges, [Range::Main(1), Range::Supplement(1)]);
     let shard = scene.store.close_range(&scene.run, Range::Supplement(1), &[], scene.tick()).await;
     let members = shard.expect("close_range").expect("closable").members;
-    assert_eq!(members, [2, 3].map(crate::scene::sample), "ordinals 2 and 3 lay in the closed range");
+    assert_eq!(members, [2, 3].map(crate::material::sample), "ordinals 2 and 3 lay in the closed range");
     scene.sound().await;
 }
 

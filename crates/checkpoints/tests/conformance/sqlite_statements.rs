@@ -80,7 +80,8 @@ const SMALL: &[&str] = &[
 ];
 
 fn reads_everything(step: &str) -> bool {
-    let brought = step.contains("CONSTANT ROW") || step.ends_with("VALUES CLAUSE");
+    let brought =
+        step.contains("CONSTANT ROW") || step.ends_with("VALUES CLAUSE") || step.starts_with("SCAN json_each");
     let small = step.strip_prefix("SCAN ").is_none_or(|table| brought || SMALL.contains(&table));
     !small || step.contains("AUTOMATIC")
 }

@@ -5,7 +5,8 @@ use agentwrite::failure::ErrorCode;
 use agentwrite::ports::{Range, ReportStore, Reserve};
 use sqlx::{Connection, SqliteConnection};
 
-use crate::scene::{COST, Scene, again, sample, sharded, text};
+use crate::material::{COST, again, sample, sharded, text};
+use crate::scene::Scene;
 use crate::{Fixture, SqliteFixture};
 
 /// A run in which every table has rows: packed, failed, written, writing and pending samples, an open reservation.
@@ -21,7 +22,7 @@ async fn busy_run(fixture: &SqliteFixture) -> Scene<'_, checkpoints::sqlite::Sql
     scene.written(2, 3).await;
     let task = scene.writing(3, 3).await;
     let mut record = scene.section_result(&task, &text(3, 0)).await;
-    record.claim_next = scene.claim_next();
+    record.claim_next = Some(scene.claim_next());
     let task = scene.accept(&record).await.0.expect("claimed");
     scene.fail(&task, again(ErrorCode::Reset, scene.now())).await;
     let task = scene.claim(&task.key).await;

@@ -9,7 +9,8 @@ use agentwrite::ports::{Control, DispatchStore, Reservation, Reserve, TrafficSto
 use agentwrite::task::ClaimedTask;
 use futures_util::future::join_all;
 
-use crate::scene::{COST, LEASE, Scene, again};
+use crate::material::{COST, LEASE, again};
+use crate::scene::Scene;
 use crate::{Fixture, Stores};
 
 /// The shape of a run for these behaviours.
@@ -81,7 +82,7 @@ pub async fn quiet_times_are_not_saved_up<F: Fixture>() {
     let fixture = F::fresh().await;
     let scene = limited(fixture.store(), Limits { rpm: Some(120), ..Limits::default() }, 0).await;
     assert_eq!(wait(&scene, 10).await, 0);
-    scene.pass(Duration::from_secs(600));
+    scene.pass(Duration::from_mins(10));
     let mut starts = Vec::new();
     for _ in 0..5 {
         starts.push(wait(&scene, 10).await);
