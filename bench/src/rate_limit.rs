@@ -16,8 +16,8 @@ pub fn measure(bench: &Bench) -> Vec<Row> {
         .scenario(&vec![11; samples], 200, &limit, &["--rpm", "1200", "--concurrency", "64"])
         .finish(Duration::from_secs(180));
     let calls = outcome.calls();
-    // The first call needs no wait.
-    let bound = (calls - 1.0) * 60.0 / RPM;
+    // The endpoint takes a second's worth at once; after that no call needs to wait longer than the limit says.
+    let bound = (calls - RPM / 60.0) * 60.0 / RPM;
     let rejected = outcome.stats.count("rejected_429") as f64 / outcome.stats.count("requests") as f64 * 100.0;
     let detail = json!({"calls": calls, "rejected_429": outcome.stats.count("rejected_429")});
     vec![

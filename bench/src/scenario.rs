@@ -20,7 +20,7 @@ pub struct Bench {
 /// A simulator and an input, with the folder of a run.
 pub struct Scenario {
     /// Holds the folder.
-    pub scratch: TempDir,
+    _scratch: TempDir,
     /// The endpoint.
     pub simulator: Simulator,
     /// The command.
@@ -66,7 +66,7 @@ impl Bench {
         let folder = Folder::at(scratch.path().join("out"));
         let simulator = Simulator::start(&self.binary, simulator);
         let run = Run::on(&self.binary, &rows, folder.path(), simulator.url()).args(run.iter().copied());
-        Scenario { scratch, simulator, run, folder }
+        Scenario { _scratch: scratch, simulator, run, folder }
     }
 }
 

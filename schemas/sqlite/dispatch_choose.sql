@@ -2,4 +2,4 @@
 -- partial index.
 select id, kind, subject, place, revision from task
 where run = ?1 and state in ('ready', 'claimed') and state = 'ready' and published_at is null and due_at <= ?2
-order by remaining desc, ordinal, place limit ?3
+order by remaining desc, ordinal, kind, subject, place limit ?3

@@ -232,7 +232,7 @@ create table answer (
 create index answer_subject on answer (run, subject, id);
 
 create table outbox (
-  id         integer primary key,
+  id         integer primary key autoincrement,         -- never given out twice: a late delete must find nothing
   run        text not null,
   kind       text not null,
   subject    text not null,

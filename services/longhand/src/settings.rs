@@ -231,6 +231,7 @@ impl Default for RunSettings {
 }
 
 /// `[lease]`
+#[expect(clippy::struct_field_names, reason = "a bare number carries its unit")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LeaseSettings {
@@ -331,7 +332,7 @@ impl Settings {
             concurrency: limits.concurrency.max(1),
             rpm: (limits.rpm > 0).then_some(limits.rpm),
             tpm: (limits.tpm > 0).then_some(limits.tpm),
-            max_cost_nanousd: (limits.max_cost > 0.0).then(|| (limits.max_cost * 1e9) as u64),
+            max_cost_nanousd: (limits.max_cost > 0.0).then_some((limits.max_cost * 1e9) as u64),
             price: priced.then(|| Price::from_usd_per_million(limits.price_in, cached, limits.price_out)),
         })
     }
@@ -408,7 +409,6 @@ fn api_key(
 }
 
 /// The process environment.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub fn environment() -> BTreeMap<String, String> {
     std::env::vars().collect()
 }

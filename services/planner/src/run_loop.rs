@@ -69,11 +69,16 @@ const LOST_AFTER_LEASES: u32 = 2;
 const RELAY_AGE: Duration = Duration::from_secs(1);
 const STATISTICS_EVERY: Duration = Duration::from_secs(10);
 const MOST_PATIENCE: Duration = Duration::from_millis(500);
+/// How often a run at work is asked whether it still runs.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// What the loop did last and when.
 struct Round {
     rescued: Timestamp,
     counted: Timestamp,
+    looked: Timestamp,
+    ordered: Option<bool>,
+    unfinished: u64,
     guard: YieldGuard,
 }
 
@@ -86,7 +91,14 @@ impl Planner {
     /// Runs until the run has ended or is paused, or `stop` is cancelled. Returns the run's state.
     pub async fn run(&self, stop: &CancellationToken) -> Result<RunState, PlannerError> {
         let start = self.parts.clock.now();
-        let mut round = Round { rescued: start, counted: Timestamp(0), guard: YieldGuard::default() };
+        let mut round = Round {
+            rescued: start,
+            counted: Timestamp(0),
+            looked: Timestamp(0),
+            ordered: None,
+            unfinished: 0,
+            guard: YieldGuard::default(),
+        };
         loop {
             let next_due = match self.round(&mut round).await {
                 Ok(next_due) => next_due,
@@ -96,15 +108,31 @@ impl Planner {
                     None
                 }
             };
-            match self.parts.runs.finish_run(&self.settings.run, self.parts.clock.now()).await {
-                Ok(RunState::Pending | RunState::Running) => {}
-                Ok(state) => return Ok(state),
-                Err(error) => tracing::warn!(%error, "the run's state could not be read; trying again"),
+            if let Some(state) = self.ended(&mut round).await {
+                return Ok(state);
             }
             if stop.is_cancelled() {
                 return Ok(RunState::Running);
             }
             self.rest(next_due, stop).await;
+        }
+    }
+
+    /// The run's state if it is no longer running. While samples are in work it is looked at a few times a second only:
+    /// each look is a transaction.
+    async fn ended(&self, round: &mut Round) -> Option<RunState> {
+        let now = self.parts.clock.now();
+        if round.unfinished > 0 && now.since(round.looked) < LOOK_EVERY {
+            return None;
+        }
+        round.looked = now;
+        match self.parts.runs.finish_run(&self.settings.run, now).await {
+            Ok(RunState::Pending | RunState::Running) => None,
+            Ok(state) => Some(state),
+            Err(error) => {
+                tracing::warn!(%error, "the run's state could not be read; trying again");
+                None
+            }
         }
     }
 
@@ -126,7 +154,7 @@ impl Planner {
     async fn round(&self, round: &mut Round) -> Result<Option<Timestamp>, PlannerError> {
         let now = self.parts.clock.now();
         let slots = self.settings.limits.borrow().concurrency.max(1);
-        self.admit(slots, now).await?;
+        self.admit(round, slots, now).await?;
         let dispatched = self.parts.store.dispatch_ready(&self.settings.run, slots, now).await?;
         self.publish(dispatched.rows).await?;
         if now.since(round.rescued) >= self.settings.leases.rescue {
@@ -141,7 +169,7 @@ impl Planner {
         Ok(dispatched.next_due)
     }
 
-    async fn admit(&self, slots: u32, now: Timestamp) -> Result<(), PlannerError> {
+    async fn admit(&self, round: &mut Round, slots: u32, now: Timestamp) -> Result<(), PlannerError> {
         let run = &self.settings.run;
         let window = admission::window(self.settings.shard_size, slots);
         let mut view = self.parts.store.admission_view(run, window, slots * 2, now).await?;
@@ -149,8 +177,12 @@ impl Planner {
             // In the tail everybody is admitted, wherever their ordinal lies.
             view = self.parts.store.admission_view(run, u64::from(u32::MAX), slots * 2, now).await?;
         }
+        round.unfinished = view.unfinished;
         let plan = admission::decide(&view, slots);
-        self.parts.store.admit(run, &plan.admits, plan.ordered, now).await?;
+        if !plan.admits.is_empty() || round.ordered != Some(plan.ordered) {
+            self.parts.store.admit(run, &plan.admits, plan.ordered, now).await?;
+            round.ordered = Some(plan.ordered);
+        }
         Ok(())
     }
 

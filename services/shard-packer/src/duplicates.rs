@@ -64,6 +64,7 @@ mod tests {
             ordinal,
             input,
             revision: 0,
+            config_version: 1,
             model: None,
             plan: None,
             sections: vec![section],

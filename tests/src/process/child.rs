@@ -54,6 +54,7 @@ pub struct Ended {
     pub wall: Duration,
 }
 
+#[expect(clippy::return_self_not_must_use, reason = "assertions that may be chained")]
 impl Ended {
     /// Panics with everything that was printed unless the exit code is `code`.
     #[track_caller]

@@ -86,12 +86,11 @@ fn close_range(
     let ordinals: Vec<u64> = run.of_range(range).map(|(_, sample)| sample.ordinal).collect();
     let mut rows = 0;
     for id in &written {
-        match rejects.iter().find(|(rejected, _, _)| rejected == id) {
-            Some((_, code, reason)) => reject(run, id, *code, reason)?,
-            None => {
-                join(run, id, range)?;
-                rows += 1;
-            }
+        if let Some((_, code, reason)) = rejects.iter().find(|(rejected, _, _)| rejected == id) {
+            reject(run, id, *code, reason)?;
+        } else {
+            join(run, id, range)?;
+            rows += 1;
         }
     }
     let ordinals = (ordinals.first().copied().unwrap_or(0), ordinals.last().copied().unwrap_or(0));

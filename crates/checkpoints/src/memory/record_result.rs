@@ -5,7 +5,7 @@ use agentwrite::ports::{ClaimNext, FollowUp, OutboxRow, RecordResult, Recorded, 
 use agentwrite::sample::{SampleEvent, SampleState};
 use agentwrite::task::{ClaimedTask, NewTask, Outcome, TaskState};
 
-use super::rows::{Claim, StandingPlan, StandingSection, Task};
+use super::rows::{Attempt, Claim, StandingPlan, StandingSection, Task};
 use super::state::{RunData, State, step};
 use super::{Guards, MemoryError};
 
@@ -51,14 +51,16 @@ fn stands_already(run: &RunData, record: &RecordResult) -> bool {
 fn is_acceptable(run: &RunData, guards: Guards, record: &RecordResult) -> bool {
     run.tasks.get(&record.task).is_some_and(|task| {
         let context = !guards.context_hash || task.context_hash == record.context_hash;
+        // What an attempt brought was settled when it ended: a repeated intent finds nothing new in the ledger.
+        let open = run.attempts.get(&record.attempt).is_some_and(Attempt::is_open);
         let empty = task.is_live() || (!guards.unique_place && task.state == TaskState::Done);
-        context && empty
+        context && open && empty
     })
 }
 
 /// The answer was paid for and is not used: its price is counted, nothing else changes.
 fn waste(run: &mut RunData, record: &RecordResult) {
-    if run.attempts.get(&record.attempt).is_some_and(super::rows::Attempt::is_open) {
+    if run.attempts.get(&record.attempt).is_some_and(Attempt::is_open) {
         run.end_attempt(&record.attempt, Outcome::Wasted, &record.end, record.now);
         run.keep_answer(&record.attempt, &record.task, record.context_hash, record.answer.as_ref());
     }

@@ -105,13 +105,20 @@ fn failures(run: &RunData) -> Vec<FailureGroup> {
             samples: 0,
             example: id.clone(),
             reason: sample.reason.clone().unwrap_or_default(),
-            evidence: run.answers.get(id.as_str()).and_then(|kept| Some(kept.last()?.kept.raw.clone())),
+            evidence: evidence(run, id.as_str(), sample.state),
         });
         group.samples += 1;
     }
     let mut groups: Vec<FailureGroup> = groups.into_values().collect();
     groups.sort_by_key(|group| (Reverse(group.samples), group.code.clone(), group.state.as_str()));
     groups
+}
+
+/// The last answer that was turned down; a sample gate turns down a whole text, of which no answer is evidence.
+fn evidence(run: &RunData, id: &str, state: SampleState) -> Option<String> {
+    let answers = run.answers.get(id).filter(|_| state == SampleState::Failed)?;
+    let turned_down = answers.iter().rev().find(|answer| answer.kept.gate != "cleaned")?;
+    Some(turned_down.kept.raw.clone())
 }
 
 /// Codes of failed attempts and gates of rejected answers; an attempt that has both of the same name counts once.

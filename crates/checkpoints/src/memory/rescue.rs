@@ -79,10 +79,11 @@ fn free(run: &mut RunData, key: &TaskKey, now: Timestamp) -> bool {
     let dies = is_last_crash(run, key);
     let Some(task) = run.tasks.get_mut(key).filter(|task| task.claim.is_some()) else { return false };
     task.crashes += 1;
+    let reason = format!("work on it ended in a crash {} times", task.crashes);
     task.due_at = now;
     task.leave(if dies { TaskState::Dead } else { TaskState::Ready });
     if let Some(id) = run.sample_served(key).filter(|_| dies) {
-        run.fail_sample(&id, ErrorCode::CrashLoop, "work on it ended in a crash too often");
+        run.fail_sample(&id, ErrorCode::CrashLoop, &reason);
     }
     dies
 }

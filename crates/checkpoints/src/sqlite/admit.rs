@@ -173,6 +173,8 @@ impl Admitted {
             .bind(self.revision)
             .fetch_all(connection)
             .await?;
-        Ok((0..self.places).filter(|place| !taken.contains(place)).map(|place| (place, head, 1)).collect())
+        let empty: Vec<u32> = (0..self.places).filter(|place| !taken.contains(place)).collect();
+        let remaining = empty.len() as u32;
+        Ok(empty.into_iter().map(|place| (place, head, remaining)).collect())
     }
 }

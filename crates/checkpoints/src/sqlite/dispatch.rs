@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
 use super::claim::to_json;
-use super::record::add_outbox;
+use super::follow_up::add_outbox;
 use super::tasks::task_key;
 use super::{SqliteStore, admit, report, rescue};
 

@@ -86,7 +86,7 @@ pub(super) async fn load_for_task(
     let tokens: Option<i64> = sqlx::query_scalar(sql!("load_last_prompt"))
         .bind(task.run.as_str())
         .bind(&task.subject)
-        .bind(task.revision)
+        .bind(context.revision)
         .bind(task.kind.as_str())
         .fetch_optional(connection)
         .await?;

@@ -11,6 +11,7 @@ mod admit;
 mod claim;
 mod dispatch;
 mod fail;
+mod follow_up;
 mod invariants;
 mod load;
 mod overview;

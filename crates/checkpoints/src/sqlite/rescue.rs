@@ -70,13 +70,12 @@ async fn free(connection: &mut SqliteConnection, rows: &[SqliteRow], now: Timest
         let attempt: Option<String> = row.try_get(6)?;
         let crashes: u32 = row.try_get(7)?;
         let run = key.run.as_str().to_owned();
-        let limit = match limits.get(&run) {
-            Some(limit) => *limit,
-            None => {
-                let limit = crash_limit(connection, &run).await?;
-                limits.insert(run.clone(), limit);
-                limit
-            }
+        let limit = if let Some(limit) = limits.get(&run) {
+            *limit
+        } else {
+            let limit = crash_limit(connection, &run).await?;
+            limits.insert(run.clone(), limit);
+            limit
         };
         let dies = crashes + 1 >= limit;
         let freed = sqlx::query(sql!("rescue_task"))

@@ -21,6 +21,9 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 type Finish = Box<dyn FnOnce(Result<(), String>) + Send>;
 type Intent = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> Boxed<'c, Result<Finish, sqlx::Error>> + Send>;
 
+/// Any other intent: its name, its work, and what to do when that fails.
+type Other = (&'static str, Intent, Box<dyn FnOnce(sqlx::Error) + Send>);
+
 enum Job {
     Claim(ClaimTask, Reply<Option<ClaimedTask>>),
     Record(Box<RecordResult>, Reply<Recorded>),
@@ -162,9 +165,6 @@ async fn work(mut database: Database, mut waiting: mpsc::Receiver<Job>) {
     }
     database.close().await;
 }
-
-/// Any other intent: its name, its work, and what hears of its failure.
-type Other = (&'static str, Intent, Box<dyn FnOnce(sqlx::Error) + Send>);
 
 #[derive(Default)]
 struct Batch {

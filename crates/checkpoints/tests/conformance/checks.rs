@@ -8,7 +8,8 @@ use agentwrite::ports::{RecordResult, Recorded};
 use agentwrite::sample::SampleState;
 
 use crate::Stores;
-use crate::scene::{LEASE, Scene, again, strange, text};
+use crate::material::{LEASE, again, strange, text};
+use crate::scene::Scene;
 
 /// Whether a promise was kept, or what was seen instead.
 pub type Check = Result<(), String>;
@@ -93,7 +94,7 @@ pub async fn stalled_work_is_rescued<S: Stores>(store: &S) -> Check {
     let task = scene.claim(&scene.plan_key(0)).await;
     scene.store.dispatch_ready(&scene.run, 8, scene.tick()).await.expect("dispatch_ready");
     let now = scene.pass(LEASE * 2);
-    let rescued = scene.store.rescue_stalled(Duration::from_secs(60), now).await.expect("rescue_stalled");
+    let rescued = scene.store.rescue_stalled(Duration::from_mins(1), now).await.expect("rescue_stalled");
     ensure((rescued.leases, rescued.messages, rescued.died) == (1, 1, 0), || format!("{rescued:?}"))?;
     let again = scene.try_claim(&task.key).await.ok_or("the freed task is not claimable")?;
     ensure(again.fence == 2 && again.crashes == 1, || format!("{again:?}"))?;

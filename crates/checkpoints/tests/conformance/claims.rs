@@ -9,7 +9,8 @@ use agentwrite::sample::SampleState;
 use agentwrite::task::{AfterFailure, TaskKey};
 use futures_util::future::join_all;
 
-use crate::scene::{LEASE, Scene, again};
+use crate::material::{LEASE, again};
+use crate::scene::Scene;
 use crate::{Fixture, checks};
 
 /// A ready, due task of a running run is claimed; the claim carries what the prompt must be made from.
@@ -157,8 +158,11 @@ pub async fn renewing_prolongs_the_owners_leases<F: Fixture>() {
     let other = ClaimTask { owner: OwnerId::new("owner_b"), ..scene.wish(&scene.plan_key(1)) };
     scene.store.claim_task(other).await.expect("claim_task").expect("ready");
     let half = scene.pass(LEASE / 2);
-    let held =
-        scene.store.renew_leases(&scene.owner, &[mine.attempt.clone()], LEASE, half).await.expect("renew_leases");
+    let held = scene
+        .store
+        .renew_leases(&scene.owner, std::slice::from_ref(&mine.attempt), LEASE, half)
+        .await
+        .expect("renew_leases");
     assert_eq!(held, [(mine.key.clone(), mine.fence)]);
     let now = scene.pass(LEASE / 2 + Duration::from_secs(1));
     let rescued = scene.store.rescue_stalled(Duration::from_secs(1_000), now).await.expect("rescue_stalled");
@@ -175,7 +179,7 @@ pub async fn renewing_does_not_return_what_is_gone<F: Fixture>() {
     scene.fail(&task, again(ErrorCode::ServerError, scene.now())).await;
     let held = scene
         .store
-        .renew_leases(&scene.owner, &[task.attempt.clone()], LEASE, scene.tick())
+        .renew_leases(&scene.owner, std::slice::from_ref(&task.attempt), LEASE, scene.tick())
         .await
         .expect("renew_leases");
     assert!(held.is_empty());

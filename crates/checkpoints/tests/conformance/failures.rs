@@ -8,7 +8,8 @@ use agentwrite::ports::{DispatchStore, RecordFailure, Recorded, TaskStore};
 use agentwrite::sample::SampleState;
 use agentwrite::task::{AfterFailure, CountAs, Hint, TaskFailure};
 
-use crate::scene::{COST, Scene, again, fatal, kept, paid, parallel, text};
+use crate::material::{COST, again, fatal, kept, paid, parallel, text};
+use crate::scene::Scene;
 use crate::{Fixture, checks};
 
 /// A stale fence ends the attempt and leaves the task alone.

@@ -4,7 +4,8 @@ use agentwrite::config::{Limits, RunConfig};
 use agentwrite::ports::{DispatchStore, Recorded, TaskStore};
 use agentwrite::sample::SampleState;
 
-use crate::scene::{LEASE, Scene, text};
+use crate::material::{LEASE, text};
+use crate::scene::Scene;
 use crate::{Fixture, checks};
 
 /// A plan's result makes the sample planned, with its places to fill; nothing is claimed or published for it.
@@ -26,7 +27,7 @@ pub async fn the_last_place_makes_the_sample_written<F: Fixture>() {
     for place in 0..3 {
         assert_eq!(scene.state(0).await, SampleState::Writing);
         let mut record = scene.section_result(&task, &text(0, place)).await;
-        record.claim_next = scene.claim_next();
+        record.claim_next = Some(scene.claim_next());
         let (next, _) = scene.accept(&record).await;
         assert_eq!(next.is_some(), place < 2);
         task = next.unwrap_or(task);
@@ -42,7 +43,7 @@ pub async fn a_claimed_follow_up_starts_its_attempt<F: Fixture>() {
     let scene = Scene::of(fixture.store(), 1).await;
     let task = scene.writing(0, 2).await;
     let mut record = scene.section_result(&task, &text(0, 0)).await;
-    record.claim_next = scene.claim_next();
+    record.claim_next = Some(scene.claim_next());
     let (next, publish) = scene.accept(&record).await;
     let next = next.expect("the run is running and not ordered");
     assert_eq!((next.fence, &next.owner), (1, &scene.owner));
@@ -61,7 +62,7 @@ pub async fn a_claimed_follow_up_has_a_lease<F: Fixture>() {
     let scene = Scene::of(fixture.store(), 1).await;
     let task = scene.writing(0, 2).await;
     let mut record = scene.section_result(&task, &text(0, 0)).await;
-    record.claim_next = scene.claim_next();
+    record.claim_next = Some(scene.claim_next());
     scene.accept(&record).await;
     let rescued = scene.store.rescue_stalled(LEASE * 9, scene.pass(LEASE * 2)).await.expect("rescue_stalled");
     assert_eq!(rescued.leases, 1);
@@ -80,7 +81,7 @@ pub async fn an_ordered_runs_follow_up_waits<F: Fixture>() {
     let task = scene.writing(0, 2).await;
     scene.store.admit(&scene.run, &[], true, scene.tick()).await.expect("admit");
     let mut record = scene.section_result(&task, &text(0, 0)).await;
-    record.claim_next = scene.claim_next();
+    record.claim_next = Some(scene.claim_next());
     assert_eq!(scene.record(&record).await, Recorded::Accepted { next: None, publish: Vec::new() });
     assert!(scene.outbox().await.is_empty());
     let dispatched = scene.store.dispatch_ready(&scene.run, 1, scene.tick()).await.expect("dispatch_ready");
@@ -95,7 +96,7 @@ pub async fn a_paused_runs_follow_up_waits<F: Fixture>() {
     let task = scene.writing(0, 2).await;
     scene.pause().await;
     let mut record = scene.section_result(&task, &text(0, 0)).await;
-    record.claim_next = scene.claim_next();
+    record.claim_next = Some(scene.claim_next());
     assert_eq!(scene.record(&record).await, Recorded::Accepted { next: None, publish: Vec::new() });
     scene.control(agentwrite::ports::Control::Resume).await;
     let dispatched = scene.store.dispatch_ready(&scene.run, 4, scene.tick()).await.expect("dispatch_ready");
@@ -109,12 +110,12 @@ pub async fn the_follow_up_continues_the_chain<F: Fixture>() {
     let scene = Scene::of(fixture.store(), 1).await;
     let task = scene.writing(0, 2).await;
     let mut record = scene.section_result(&task, &text(0, 0)).await;
-    record.claim_next = scene.claim_next();
+    record.claim_next = Some(scene.claim_next());
     let next = scene.accept(&record).await.0.expect("claimed");
     assert_eq!(next.context_hash, agentwrite::chain::with_section(task.context_hash, &text(0, 0)));
     let context = scene.store.load_sample(&next.key).await.expect("load_sample").expect("there");
     assert_eq!(context.sections.len(), 1);
-    assert_eq!(context.plan, Some(crate::scene::plan(2)));
+    assert_eq!(context.plan, Some(crate::material::plan(2)));
     assert_eq!((context.ordinal, context.revision, context.model), (0, 0, None));
 }
 

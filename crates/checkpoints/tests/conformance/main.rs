@@ -4,23 +4,39 @@
 //! add a behaviour: the function, and its name in the list below (one that is not listed is a warning). To add an adapter:
 //! a [`Fixture`] and one line `conformance!(name, Fixture);`.
 
+mod admission;
 mod checks;
 mod claims;
+mod dispatch;
 mod failures;
 mod follow_ups;
+mod guards;
+mod kinds;
+mod material;
+mod numbers;
+mod pack;
+mod player;
+mod random_runs;
+mod report;
+mod rescue;
 mod results;
+mod retry;
+mod runs;
 mod scene;
+mod sqlite_statements;
+mod sqlite_violations;
+mod traffic;
 
 use agentwrite::ports::{DispatchStore, PackStore, ReportStore, RunStore, TaskStore, TrafficStore};
 use checkpoints::memory::MemoryStore;
 use checkpoints::sqlite::SqliteStore;
 
 /// All store ports at once.
-pub trait Stores: TaskStore + DispatchStore + RunStore + PackStore + TrafficStore + ReportStore {}
+trait Stores: TaskStore + DispatchStore + RunStore + PackStore + TrafficStore + ReportStore {}
 impl<S: TaskStore + DispatchStore + RunStore + PackStore + TrafficStore + ReportStore> Stores for S {}
 
 /// An adapter with an empty store of its own for each behaviour.
-pub trait Fixture: Sized {
+trait Fixture: Sized {
     /// The adapter.
     type Store: Stores;
     /// An empty store.
@@ -104,6 +120,7 @@ macro_rules! conformance {
                     a_result_for_another_context_is_wasted
                     a_wasted_answer_keeps_its_price
                     a_second_result_for_a_place_is_wasted
+                    a_wasted_attempt_is_not_accepted_later
                     a_result_for_an_unknown_task_is_wasted
                     a_repeated_result_changes_nothing
                     a_repeated_plan_changes_nothing
@@ -140,6 +157,115 @@ macro_rules! conformance {
                     a_repeated_failure_changes_nothing
                     a_rejected_answer_is_kept
                     a_failure_of_an_unknown_task_holds_nothing;
+                rescue:
+                    stalled_work_is_rescued
+                    work_in_progress_is_left_alone
+                    a_lapsed_claims_attempt_is_orphaned
+                    rescuing_again_changes_nothing
+                    too_many_crashes_kill_the_task
+                    a_death_takes_lapsed_siblings_along
+                    an_orphans_reservation_is_suspect
+                    a_lost_message_is_sent_again
+                    dead_owners_claims_are_freed
+                    dead_owners_messages_are_forgotten
+                    dead_owners_attempts_are_orphaned
+                    another_kinds_death_leaves_the_sample_alone;
+                admission:
+                    the_view_shows_what_stands
+                    the_view_keeps_to_the_window
+                    a_long_wait_gives_the_place_up
+                    an_unknown_run_has_an_empty_view
+                    planning_is_admitted_with_the_root
+                    serial_writing_is_admitted_with_the_first_place
+                    parallel_writing_is_admitted_with_all_places
+                    admitting_twice_admits_once
+                    only_a_live_run_admits
+                    a_sample_keeps_its_configuration;
+                dispatch:
+                    the_longest_goes_first
+                    slots_bound_what_is_published
+                    the_next_due_time_is_told
+                    a_paused_run_publishes_nothing
+                    the_outbox_is_taken_by_age
+                    a_task_has_one_outbox_row
+                    a_late_confirmation_deletes_nothing_newer
+                    admission_sets_the_order;
+                runs:
+                    creating_a_run_is_repeatable
+                    runs_are_listed_newest_first
+                    samples_get_the_next_ordinals
+                    starting_ends_the_intake
+                    pausing_and_resuming_are_written_down
+                    cancelling_stops_for_good
+                    limits_change_at_any_time
+                    configuring_makes_a_version
+                    an_unknown_run_cannot_be_controlled
+                    a_run_is_done_when_all_is_published
+                    only_a_running_run_is_done
+                    appended_rows_reopen_a_done_run
+                    a_pause_costs_nothing;
+                retry:
+                    a_failed_sample_goes_on
+                    a_new_generation_counts_anew
+                    a_failed_plan_is_planned_again
+                    from_a_section_on
+                    from_section_zero_discards_the_plan
+                    an_old_revisions_answer_is_wasted
+                    another_model_is_a_new_revision
+                    a_rejected_sample_discards_all
+                    a_cancelled_run_goes_on
+                    a_retry_can_be_narrowed
+                    a_dry_run_changes_nothing
+                    closed_ranges_are_left_for_a_supplement
+                    parallel_sections_are_kept_by_place
+                    a_retry_is_written_down
+                    candidates_do_not_cross_revisions;
+                pack:
+                    written_samples_are_to_be_judged
+                    a_verdict_is_repeatable
+                    a_rejecting_verdict_rejects
+                    a_verdict_is_for_the_standing_revision
+                    a_settled_range_is_closable
+                    closing_freezes_the_members
+                    closing_can_reject
+                    closing_again_returns_the_same
+                    publishing_is_fenced
+                    an_open_range_cannot_be_published
+                    an_empty_range_is_recorded
+                    a_packed_sample_is_in_one_shard;
+                traffic:
+                    without_limits_calls_start_at_once
+                    requests_are_paced
+                    a_seconds_worth_starts_at_once
+                    quiet_times_are_not_saved_up
+                    concurrent_calls_are_paced
+                    tokens_are_paced_and_settled
+                    endpoints_are_apart
+                    new_limits_hold_at_once
+                    a_gate_is_only_prolonged
+                    a_gate_opens_onto_no_burst
+                    the_cap_is_never_passed
+                    a_cap_needs_a_price
+                    a_reservation_ends_with_its_attempt
+                    an_orphans_reservation_counts_on
+                    reserving_again_replaces
+                    only_open_attempts_reserve;
+                report:
+                    totals_equal_a_recount
+                    an_unknown_run_is_empty
+                    samples_page_by_key
+                    samples_are_filtered
+                    a_title_is_cut_by_characters
+                    failures_are_grouped_by_cause
+                    attempts_are_counted_by_code
+                    statistics_have_ten_second_slots
+                    a_sample_is_shown_whole;
+                kinds:
+                    several_follow_ups_are_published
+                    one_of_several_follow_ups_is_claimed
+                    places_are_filled_in_any_order
+                    a_shared_follow_up_is_made_once
+                    a_dead_judge_dies_alone;
             );
         }
     };

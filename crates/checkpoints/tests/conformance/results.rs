@@ -5,13 +5,14 @@ use std::time::Duration;
 use agentwrite::failure::ErrorCode;
 use agentwrite::ids::AttemptId;
 use agentwrite::ports::{
-    DispatchStore, FollowUp, RecordResult, Recorded, Reserve, TaskResult, TaskStore, TrafficStore,
+    DispatchStore, FollowUp, RecordResult, Recorded, Reserve, RetryPlan, RunStore, TaskResult, TaskStore, TrafficStore,
 };
 use agentwrite::sample::SampleState;
 use agentwrite::task::TaskKey;
 use futures_util::future::join_all;
 
-use crate::scene::{COST, LEASE, Scene, again, kept, paid, parallel, strange, text};
+use crate::material::{COST, LEASE, again, kept, paid, parallel, strange, text};
+use crate::scene::Scene;
 use crate::{Fixture, checks};
 
 /// A result made for the standing context of a claimed task is accepted; the text stands, and its attempt is committed.
@@ -81,6 +82,24 @@ pub async fn a_second_result_for_a_place_is_wasted<F: Fixture>() {
     checks::a_second_result_is_wasted(F::fresh().await.store()).await.expect("conforms");
 }
 
+/// What was wasted stays wasted: a repeated intent is not accepted later, when its context happens to stand again, since its
+/// attempt was settled.
+pub async fn a_wasted_attempt_is_not_accepted_later<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let scene = Scene::of(fixture.store(), 1).await;
+    let task = scene.writing(0, 1).await;
+    let record = scene.section_result(&task, &text(0, 0)).await;
+    scene.control(agentwrite::ports::Control::Cancel).await;
+    assert_eq!(scene.record(&record).await, Recorded::Wasted);
+    scene.store.retry(&scene.run, "operator", &RetryPlan::default(), scene.tick()).await.expect("retry");
+    scene.admit(0, true, false).await;
+    let totals = scene.totals().await;
+    assert_eq!(scene.record(&record).await, Recorded::Wasted);
+    assert_eq!(scene.totals().await, totals);
+    assert_eq!(scene.state(0).await, SampleState::Writing);
+    scene.sound().await;
+}
+
 /// A result for a task that nobody knows is wasted, not an error.
 pub async fn a_result_for_an_unknown_task_is_wasted<F: Fixture>() {
     let fixture = F::fresh().await;
@@ -98,7 +117,7 @@ pub async fn a_repeated_result_changes_nothing<F: Fixture>() {
     let scene = Scene::of(fixture.store(), 1).await;
     let task = scene.writing(0, 3).await;
     let mut record = scene.section_result(&task, &text(0, 0)).await;
-    record.claim_next = scene.claim_next();
+    record.claim_next = Some(scene.claim_next());
     scene.accept(&record).await;
     let (detail, totals, outbox) = (scene.detail(0).await, scene.totals().await, scene.outbox().await);
     assert_eq!(scene.record(&record).await, Recorded::Repeated);

@@ -3,125 +3,19 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use agentwrite::call::{Message, Usage};
 use agentwrite::chain;
-use agentwrite::config::{Limits, Mode, RunConfig, TextConfig};
+use agentwrite::config::{Limits, Mode, RunConfig};
 use agentwrite::failure::ErrorCode;
-use agentwrite::ids::{AttemptId, Hash, OwnerId, RunId, SampleId, Timestamp};
-use agentwrite::plan::{Plan, Step};
+use agentwrite::ids::{AttemptId, OwnerId, RunId, Timestamp};
 use agentwrite::ports::{
     Admit, ClaimNext, ClaimTask, Control, FollowUp, OutboxRow, RecordFailure, RecordResult, Recorded, Run,
     SampleDetail, TaskResult, Totals, Verdict,
 };
 use agentwrite::sample::{Input, SampleState};
-use agentwrite::task::{
-    AfterFailure, AttemptEnd, ClaimedTask, CountAs, Hint, KeptAnswer, Kind, NewTask, TaskFailure, TaskKey,
-};
+use agentwrite::task::{ClaimedTask, Kind, NewTask, TaskFailure, TaskKey};
 
 use crate::Stores;
-
-/// How long claims last unless a behaviour says otherwise.
-pub const LEASE: Duration = Duration::from_secs(90);
-/// What one call costs in this suite, in nano-USD.
-pub const COST: u64 = 1_000;
-
-/// The input row of sample `index`; the index is its ordinal.
-pub fn input(index: u64) -> Input {
-    Input {
-        messages: vec![Message::user(format!("Write about subject {index}."))],
-        length: None,
-        language: None,
-        variant: 0,
-        id: Some(format!("row-{index}")),
-        meta: None,
-    }
-}
-
-/// The id of sample `index`.
-pub fn sample(index: u64) -> SampleId {
-    input(index).sample_id()
-}
-
-/// A plan of so many steps.
-pub fn plan(steps: u32) -> Plan {
-    Plan { steps: (1..=steps).map(|step| Step { main_point: format!("Point {step}"), words: 300 }).collect() }
-}
-
-/// The text of section `place` of sample `index`.
-pub fn text(index: u64, place: u32) -> String {
-    format!("What there is to say about subject {index} in part {place}.")
-}
-
-/// The end of a call that was paid for.
-pub fn paid() -> AttemptEnd {
-    AttemptEnd {
-        usage: Usage {
-            prompt_tokens: 100,
-            cached_tokens: 60,
-            completion_tokens: 40,
-            reasoning_tokens: 0,
-            reported: true,
-        },
-        cost_nanousd: Some(COST),
-        first_token_ms: 5,
-        total_ms: 50,
-        endpoint: "default".to_owned(),
-        model: "writer".to_owned(),
-        status: None,
-        called: true,
-    }
-}
-
-/// A kept answer.
-pub fn kept(raw: &str, gate: &str, candidate: bool) -> KeptAnswer {
-    KeptAnswer { raw: raw.to_owned(), gate: gate.to_owned(), evidence: "seen".to_owned(), candidate, reask: None }
-}
-
-/// A verdict that lets a sample pass.
-pub fn passes() -> Verdict {
-    Verdict {
-        rejected: None,
-        flags: vec!["short".to_owned()],
-        length_score: Some(92.5),
-        words: 22,
-        words_unicode: 23,
-        language: Some("en".to_owned()),
-        signature: vec![1, u64::MAX],
-    }
-}
-
-/// A verdict that turns a sample down.
-pub fn rejects(code: ErrorCode) -> Verdict {
-    Verdict { rejected: Some((code, "too little".to_owned())), ..passes() }
-}
-
-/// A failure that is tried again at once, counted against `attempts`.
-pub fn again(code: ErrorCode, now: Timestamp) -> TaskFailure {
-    TaskFailure {
-        code,
-        message: format!("it was {code}"),
-        count: CountAs::Failure,
-        bad_answer: false,
-        after: AfterFailure::RetryAt(now),
-        hint: Hint::default(),
-        answer: None,
-    }
-}
-
-/// A failure that kills the task.
-pub fn fatal(code: ErrorCode) -> TaskFailure {
-    TaskFailure { after: AfterFailure::Dead, ..again(code, Timestamp(0)) }
-}
-
-/// A configuration for parallel mode.
-pub fn parallel() -> RunConfig {
-    RunConfig { text: TextConfig { mode: Mode::Parallel, ..TextConfig::default() }, ..RunConfig::default() }
-}
-
-/// A configuration with so many ordinals per shard.
-pub fn sharded(size: u32) -> RunConfig {
-    RunConfig { shard_size: size, ..RunConfig::default() }
-}
+use crate::material::{LEASE, fatal, input, paid, passes, plan, sample, text};
 
 /// One run of a store.
 pub struct Scene<'a, S> {
@@ -236,10 +130,15 @@ impl<'a, S: Stores> Scene<'a, S> {
 
     /// What the section writer would record: the next section follows in serial mode.
     pub async fn section_result(&self, task: &ClaimedTask, text: &str) -> RecordResult {
+        let mode = self.view().await.config.text.mode;
+        self.section_result_in(mode, task, text).await
+    }
+
+    /// The same for a sample that was planned under another mode than the run's newest.
+    pub async fn section_result_in(&self, mode: Mode, task: &ClaimedTask, text: &str) -> RecordResult {
         let context = self.store.load_sample(&task.key).await.expect("load_sample").expect("the sample is there");
         let places = context.plan.map_or(0, |plan| plan.steps.len() as u32);
-        let config = self.view().await.config;
-        let serial = config.text.mode == Mode::Serial;
+        let serial = mode == Mode::Serial;
         let chain = if serial { chain::with_section(task.context_hash, text) } else { task.context_hash };
         let mut follow_ups = vec![FollowUp::PlaceFilled];
         let next = task.key.place + 1;
@@ -270,8 +169,8 @@ impl<'a, S: Stores> Scene<'a, S> {
     }
 
     /// The wish to claim the follow-up task with the same commit.
-    pub fn claim_next(&self) -> Option<ClaimNext> {
-        Some(ClaimNext { attempt: self.attempt(), lease: LEASE })
+    pub fn claim_next(&self) -> ClaimNext {
+        ClaimNext { attempt: self.attempt(), lease: LEASE }
     }
 
     /// Records.
@@ -321,7 +220,7 @@ impl<'a, S: Stores> Scene<'a, S> {
         let mut task = Some(first);
         while let Some(claimed) = task {
             let mut record = self.section_result(&claimed, &text(index, claimed.key.place)).await;
-            record.claim_next = self.claim_next();
+            record.claim_next = Some(self.claim_next());
             task = self.accept(&record).await.0;
         }
     }
@@ -403,9 +302,4 @@ impl<'a, S: Stores> Scene<'a, S> {
         let violations = self.store.violations(&self.run).await.expect("violations");
         assert!(violations.is_empty(), "{violations:#?}");
     }
-}
-
-/// A hash that no chain has.
-pub fn strange() -> Hash {
-    Hash::of("strange", &["context"])
 }

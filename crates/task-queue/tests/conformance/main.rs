@@ -1,4 +1,5 @@
 //! The conformance suite of the queue port: every adapter is put through it.
+#![expect(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -26,7 +26,7 @@ pub async fn run(config_file: Option<&Path>, args: RunArgs) -> Result<Exit, Faul
     let intake = read_input(&args, &settings)?;
     report_intake(&intake);
     if args.dry_run {
-        return dry_run(&args, &intake, &config);
+        return Ok(dry_run(&args, &intake, &config));
     }
     if intake.inputs.is_empty() {
         return Err(Fault::usage("no_rows", format!("{} has no usable row", args.instructions.display())));
@@ -134,7 +134,7 @@ fn report_intake(intake: &Intake) {
     }
 }
 
-fn dry_run(args: &RunArgs, intake: &Intake, config: &RunConfig) -> Result<Exit, Fault> {
+fn dry_run(args: &RunArgs, intake: &Intake, config: &RunConfig) -> Exit {
     let lengths = &intake.lengths;
     let sections: u64 = intake.inputs.iter().map(|(_, estimate)| u64::from(*estimate)).sum();
     if args.json {
@@ -174,7 +174,7 @@ fn dry_run(args: &RunArgs, intake: &Intake, config: &RunConfig) -> Result<Exit, 
             println!("  ... and {} more", intake.inputs.len() - 20);
         }
     }
-    Ok(if intake.errors.is_empty() { Exit::Done } else { Exit::WorkFailed })
+    if intake.errors.is_empty() { Exit::Done } else { Exit::WorkFailed }
 }
 
 /// Creates the run of a fresh folder, or goes on with the one that is there if it is the same.

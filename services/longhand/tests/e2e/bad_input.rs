@@ -27,7 +27,7 @@ impl Scene {
 
     fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.path(name);
-        std::fs::write(&path, bytes).unwrap();
+        std::fs::write(&path, bytes).expect("the scratch folder is writable");
         path
     }
 

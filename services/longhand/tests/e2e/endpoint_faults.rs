@@ -51,7 +51,11 @@ fn sixty_samples(faults: &str, seed: &str) -> (Folder, StoreView, Stats, tempfil
 
 /// No planted text stands in any row, wherever.
 fn assert_clean(folder: &Folder) {
-    for (name, bytes) in folder.shard_bytes().iter().filter(|(name, _)| name.ends_with(".jsonl")) {
+    for (name, bytes) in folder
+        .shard_bytes()
+        .iter()
+        .filter(|(name, _)| std::path::Path::new(name).extension().is_some_and(|end| end == "jsonl"))
+    {
         let text = String::from_utf8_lossy(bytes);
         let lines: Vec<&str> = text.lines().filter(|line| line.contains(MARKER)).collect();
         let around = |line: &&str| {
@@ -60,7 +64,10 @@ fn assert_clean(folder: &Folder) {
         };
         assert!(lines.is_empty(), "{name}: {:#?}", lines.iter().map(around).collect::<Vec<_>>());
     }
-    assert_eq!(folder.rows().len() as u64, folder.manifest()["tally"]["rows"].as_u64().unwrap());
+    assert_eq!(
+        folder.rows().len() as u64,
+        folder.manifest()["tally"]["rows"].as_u64().expect("a manifest counts its rows")
+    );
 }
 
 #[test]

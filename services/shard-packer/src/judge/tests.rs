@@ -74,6 +74,7 @@ fn context(texts: &[&str]) -> SampleContext {
             meta: None,
         },
         revision: 0,
+        config_version: 1,
         model: None,
         plan: Some(Plan { steps: vec![Step { main_point: "Tea".to_owned(), words: 300 }; texts.len()] }),
         sections: texts.iter().enumerate().map(section).collect(),

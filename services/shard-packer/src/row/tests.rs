@@ -34,6 +34,7 @@ fn packed() -> PackedSample {
                 meta: Some(r#"{"k":1}"#.to_owned()),
             },
             revision: 1,
+            config_version: 1,
             model: None,
             plan: Some(Plan { steps: vec![step("Green", 400), step("Black", 600)] }),
             sections: vec![section(0, "Green tea grows."), section(1, "Black tea ages for years.")],

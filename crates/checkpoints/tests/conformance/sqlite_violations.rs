@@ -1,0 +1,132 @@
+//! `violations` on SQLite names what is broken: each invariant is broken by hand, behind the store's back.
+
+use agentwrite::config::{Limits, RunConfig};
+use agentwrite::failure::ErrorCode;
+use agentwrite::ports::{Range, ReportStore, Reserve};
+use sqlx::{Connection, SqliteConnection};
+
+use crate::material::{COST, again, sample, sharded, text};
+use crate::scene::Scene;
+use crate::{Fixture, SqliteFixture};
+
+/// A run in which every table has rows: packed, failed, written, writing and pending samples, an open reservation.
+async fn busy_run(fixture: &SqliteFixture) -> Scene<'_, checkpoints::sqlite::SqliteStore> {
+    let config = RunConfig { attempts: 2, ..sharded(2) };
+    let scene = Scene::with(fixture.store(), "run_v", &config, &Limits::default(), 6).await;
+    scene.judged(0, 2).await;
+    scene.failed(1, ErrorCode::PlanEmpty).await;
+    agentwrite::ports::PackStore::close_range(fixture.store(), &scene.run, Range::Main(0), &[], scene.tick())
+        .await
+        .expect("close_range")
+        .expect("closable");
+    scene.written(2, 3).await;
+    let task = scene.writing(3, 3).await;
+    let mut record = scene.section_result(&task, &text(3, 0)).await;
+    record.claim_next = Some(scene.claim_next());
+    let task = scene.accept(&record).await.0.expect("claimed");
+    scene.fail(&task, again(ErrorCode::Reset, scene.now())).await;
+    let task = scene.claim(&task.key).await;
+    let reserve = Reserve {
+        run: scene.run.clone(),
+        endpoint: "default".to_owned(),
+        attempt: task.attempt,
+        tokens: 1,
+        worst_nanousd: Some(COST),
+        now: scene.tick(),
+    };
+    agentwrite::ports::TrafficStore::reserve(fixture.store(), reserve).await.expect("reserve");
+    scene.admit(4, false, false).await;
+    scene.sound().await;
+    scene
+}
+
+/// What was broken, by which statement (`?1` is the sample of this index), and the invariant that must be named.
+const BROKEN: &[(&str, u64, &str, &str)] = &[
+    ("I1", 2, "a section is missing", "delete from section where sample = ?1 and place = 1"),
+    ("I1", 2, "a place too many is counted", "update sample set filled = 2, state = 'writing' where sample = ?1"),
+    ("I1", 2, "words are miscounted", "update sample set words = words + 1 where sample = ?1"),
+    ("I1", 3, "written with places empty", "update sample set state = 'written' where sample = ?1"),
+    ("I1", 2, "nobody answers for a section", "update attempt set outcome = 'failed' where subject = ?1 and place = 2"),
+    ("I1", 3, "two tries are committed", "update attempt set outcome = 'committed' where subject = ?1 and place = 1"),
+    ("I3", 0, "packed without a shard", "delete from shard_member where sample = ?1"),
+    ("I3", 0, "in a shard without being packed", "update sample set state = 'written' where sample = ?1"),
+    ("I3", 0, "in a shard that is open", "delete from shard where ?1 is not null"),
+    ("I4", 3, "more failures than allowed", "update task set failures = 3 where subject = ?1 and place = 1"),
+    ("I4", 3, "more crashes than allowed", "update task set crashes = 21 where subject = ?1 and place = 1"),
+    ("I5", 3, "no live task", "update task set state = 'dead' where subject = ?1 and place = 1"),
+    ("I5", 3, "a live task too many", "update task set state = 'ready' where subject = ?1 and place = 0"),
+    ("I5", 2, "written with a live task", "update task set state = 'ready' where subject = ?1 and place = 0"),
+    ("I5", 3, "a live task of another revision", "update task set revision = 4 where subject = ?1 and place = 1"),
+    ("I6", 0, "a price is forgotten", "update attempt set cost_nanousd = 1 where subject = ?1 and kind = 'plan'"),
+    ("I6", 3, "a reservation is lost", "update attempt set reserved_nanousd = null where subject = ?1"),
+    ("I6", 0, "a call is not counted", "update run_total set calls = calls - 1 where ?1 is not null"),
+    ("I6", 0, "a state is miscounted", "update run_state_total set count = count + 1 where ?1 is not null"),
+    (
+        "I8",
+        2,
+        "a text was edited",
+        "update text set body = body || '!' where hash = (select hash from section where sample = ?1 and place = 1)",
+    ),
+    ("I8", 2, "a plan was edited", "update plan set plan = replace(plan, 'Point 2', 'Point two') where sample = ?1"),
+    (
+        "I8",
+        2,
+        "the head is another's",
+        "update sample set chain = (select chain from sample where state = 'packed') where sample = ?1",
+    ),
+    (
+        "I8",
+        2,
+        "the input was edited",
+        "update instruction set input = replace(input, 'subject', 'object') where sample = ?1",
+    ),
+    (
+        "I8",
+        3,
+        "a live task has another context",
+        "update task set context_hash = 'ff' where subject = ?1 and place = 1",
+    ),
+];
+
+#[tokio::test]
+async fn each_broken_invariant_is_named() {
+    let fixture = SqliteFixture::fresh().await;
+    let scene = busy_run(&fixture).await;
+    for (invariant, index, what, statement) in BROKEN {
+        let folder = tempfile::tempdir().expect("a folder");
+        let copy = folder.path().join("longhand.db");
+        let mut live = open(&fixture.path()).await;
+        sqlx::query("vacuum into ?1").bind(copy.to_str()).execute(&mut live).await.expect("a copy");
+        let mut connection = open(&copy).await;
+        let done = sqlx::query(*statement)
+            .bind(sample(*index).as_str())
+            .execute(&mut connection)
+            .await
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert!(done.rows_affected() > 0, "{what}: nothing was broken");
+        connection.close().await.expect("closes");
+        let store = checkpoints::sqlite::SqliteStore::open(&copy).await.expect("the copy opens");
+        let named = store.violations(&scene.run).await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
+        assert!(named.iter().any(|(name, _, _)| name == invariant), "{what}: named {named:?}");
+        store.close().await;
+    }
+}
+
+/// A second membership is impossible: the key of the table forbids it (I3).
+#[tokio::test]
+async fn a_second_membership_is_refused_by_the_schema() {
+    let fixture = SqliteFixture::fresh().await;
+    let _scene = busy_run(&fixture).await;
+    let mut connection = open(&fixture.path()).await;
+    let again = sqlx::query("insert into shard_member (run, sample, range, revision) values ('run_v', ?1, 7, 0)")
+        .bind(sample(0).as_str())
+        .execute(&mut connection)
+        .await;
+    let error = again.expect_err("a second membership").to_string();
+    assert!(error.contains("UNIQUE constraint failed"), "{error}");
+}
+
+async fn open(path: &std::path::Path) -> SqliteConnection {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+    SqliteConnection::connect_with(&options).await.expect("the database opens")
+}

@@ -1,0 +1,247 @@
+//! Budgets and gates: every call reserves before it starts.
+
+use std::time::Duration;
+
+use agentwrite::config::{Limits, RunConfig};
+use agentwrite::failure::ErrorCode;
+use agentwrite::ids::{AttemptId, Timestamp};
+use agentwrite::ports::{Control, DispatchStore, Reservation, Reserve, TrafficStore};
+use agentwrite::task::ClaimedTask;
+use futures_util::future::join_all;
+
+use crate::material::{COST, LEASE, again};
+use crate::scene::Scene;
+use crate::{Fixture, Stores};
+
+/// The shape of a run for these behaviours.
+async fn limited<S: Stores>(store: &S, limits: Limits, samples: u64) -> Scene<'_, S> {
+    Scene::with(store, "run_t", &RunConfig::default(), &limits, samples).await
+}
+
+fn wish<S: Stores>(scene: &Scene<'_, S>, attempt: &AttemptId, tokens: u64, worst: Option<u64>) -> Reserve {
+    Reserve {
+        run: scene.run.clone(),
+        endpoint: "default".to_owned(),
+        attempt: attempt.clone(),
+        tokens,
+        worst_nanousd: worst,
+        now: scene.now(),
+    }
+}
+
+async fn started<S: Stores>(scene: &Scene<'_, S>, index: u64) -> ClaimedTask {
+    scene.admit(index, false, false).await;
+    scene.claim(&scene.plan_key(index)).await
+}
+
+/// Reserves one call without a price; after how many milliseconds it may start.
+async fn wait<S: Stores>(scene: &Scene<'_, S>, tokens: u64) -> i64 {
+    let reserve = wish(scene, &AttemptId::new("att_free"), tokens, None);
+    match scene.store.reserve(reserve).await.expect("reserve") {
+        Reservation::StartAt(at) => at.0 - scene.now().0,
+        Reservation::OverBudget => panic!("no cap is set"),
+    }
+}
+
+async fn pay<S: Stores>(scene: &Scene<'_, S>, attempt: &AttemptId, worst: Option<u64>) -> Reservation {
+    scene.store.reserve(wish(scene, attempt, 100, worst)).await.expect("reserve")
+}
+
+/// Without limits every call starts at once.
+pub async fn without_limits_calls_start_at_once<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let scene = limited(fixture.store(), Limits::default(), 0).await;
+    for _ in 0..100 {
+        assert_eq!(wait(&scene, 1_000_000).await, 0);
+    }
+}
+
+/// 60 calls at 60 a minute are spread over the minute; the burst of one second is the first call itself.
+pub async fn requests_are_paced<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let scene = limited(fixture.store(), Limits { rpm: Some(60), ..Limits::default() }, 0).await;
+    for call in 0..60 {
+        assert_eq!(wait(&scene, 10).await, call * 1_000);
+    }
+}
+
+/// A faster rate lets one second's worth start at once, and paces the rest.
+pub async fn a_seconds_worth_starts_at_once<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let scene = limited(fixture.store(), Limits { rpm: Some(1_200), ..Limits::default() }, 0).await;
+    let mut starts = Vec::new();
+    for _ in 0..40 {
+        starts.push(wait(&scene, 10).await);
+    }
+    assert_eq!(starts.iter().filter(|start| **start == 0).count(), 20);
+    assert_eq!(starts[20..], (1..=20).map(|call| call * 50).collect::<Vec<i64>>());
+}
+
+/// A quiet time does not save up more than the burst.
+pub async fn quiet_times_are_not_saved_up<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let scene = limited(fixture.store(), Limits { rpm: Some(120), ..Limits::default() }, 0).await;
+    assert_eq!(wait(&scene, 10).await, 0);
+    scene.pass(Duration::from_mins(10));
+    let mut starts = Vec::new();
+    for _ in 0..5 {
+        starts.push(wait(&scene, 10).await);
+    }
+    assert_eq!(starts, [0, 0, 500, 1_000, 1_500]);
+}
+
+/// Of concurrent reservations no two get the same place in the schedule.
+pub async fn concurrent_calls_are_paced<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let scene = limited(fixture.store(), Limits { rpm: Some(60), ..Limits::default() }, 0).await;
+    let mut starts = join_all((0..64).map(|_| wait(&scene, 10))).await;
+    starts.sort_unstable();
+    assert_eq!(starts, (0..64).map(|call| call * 1_000).collect::<Vec<i64>>());
+}
+
+/// Tokens are paced by their number; what a call did not use is given back, what it used beyond is taken.
+pub async fn tokens_are_paced_and_settled<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let scene = limited(fixture.store(), Limits { tpm: Some(60_000), ..Limits::default() }, 0).await;
+    assert_eq!(wait(&scene, 10_000).await, 0);
+    assert_eq!(wait(&scene, 1_000).await, 9_000, "ten seconds' worth, less the burst");
+    let settle = async |unused| scene.store.settle(&scene.run, "default", unused, scene.now()).await.expect("settle");
+    settle(8_000).await;
+    assert_eq!(wait(&scene, 1_000).await, 2_000);
+    settle(-5_000).await;
+    assert_eq!(wait(&scene, 1_000).await, 8_000);
+}
+
+/// Endpoints have budgets of their own.
+pub async fn endpoints_are_apart<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let scene = limited(fixture.store(), Limits { rpm: Some(60), ..Limits::default() }, 0).await;
+    assert_eq!(wait(&scene, 10).await, 0);
+    let other = Reserve { endpoint: "other".to_owned(), ..wish(&scene, &AttemptId::new("att_o"), 10, None) };
+    assert_eq!(scene.store.reserve(other).await.expect("reserve"), Reservation::StartAt(scene.now()));
+    assert_eq!(wait(&scene, 10).await, 1_000);
+}
+
+/// New limits hold from the next reservation on.
+pub async fn new_limits_hold_at_once<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let scene = limited(fixture.store(), Limits::default(), 0).await;
+    assert_eq!((wait(&scene, 10).await, wait(&scene, 10).await), (0, 0));
+    scene.control(Control::Limits(Limits { rpm: Some(60), ..Limits::default() })).await;
+    assert_eq!((wait(&scene, 10).await, wait(&scene, 10).await), (0, 1_000));
+}
+
+/// A closed gate delays everybody, and is only ever prolonged: one burst of refusals counts once.
+pub async fn a_gate_is_only_prolonged<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let scene = limited(fixture.store(), Limits::default(), 0).await;
+    assert_eq!(scene.store.gate("default").await.expect("gate"), None);
+    let close = async |seconds, reason| {
+        let until = scene.now().after(Duration::from_secs(seconds));
+        scene.store.close_gate("default", until, reason, scene.now()).await.expect("close_gate");
+    };
+    close(20, "rate_limited").await;
+    assert_eq!(wait(&scene, 10).await, 20_000);
+    close(5, "overloaded").await;
+    let until = scene.now().after(Duration::from_secs(20));
+    assert_eq!(scene.store.gate("default").await.expect("gate"), Some((until, "rate_limited".to_owned())));
+    close(30, "overloaded").await;
+    assert_eq!(wait(&scene, 10).await, 30_000);
+    scene.pass(Duration::from_secs(31));
+    assert_eq!(wait(&scene, 10).await, 0, "it opens by itself");
+}
+
+/// Calls that were held back by a gate do not start all at once when it opens: the schedule goes on from there.
+pub async fn a_gate_opens_onto_no_burst<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let scene = limited(fixture.store(), Limits { rpm: Some(60), ..Limits::default() }, 0).await;
+    let until = scene.now().after(Duration::from_secs(30));
+    scene.store.close_gate("default", until, "rate_limited", scene.now()).await.expect("close_gate");
+    for call in 0..30 {
+        assert_eq!(wait(&scene, 10).await, 30_000 + call * 1_000);
+    }
+}
+
+/// The cap is never passed, whatever is asked at once: settled + reserved + the worst case stays below it.
+pub async fn the_cap_is_never_passed<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let cap = 10 * COST;
+    let scene = limited(fixture.store(), Limits { max_cost_nanousd: Some(cap), ..Limits::default() }, 64).await;
+    let mut attempts = Vec::new();
+    for index in 0..64 {
+        attempts.push(started(&scene, index).await.attempt);
+    }
+    let answers = join_all(attempts.iter().map(|attempt| pay(&scene, attempt, Some(3 * COST)))).await;
+    let granted = answers.iter().filter(|answer| matches!(answer, Reservation::StartAt(_))).count();
+    assert_eq!(granted, 3);
+    let totals = scene.totals().await;
+    assert_eq!((totals.reserved_nanousd, totals.settled_nanousd), (9 * COST, 0));
+    assert_eq!(pay(&scene, &attempts[63], Some(COST)).await, Reservation::StartAt(scene.now()), "what fits, fits");
+    assert_eq!(pay(&scene, &attempts[62], Some(1)).await, Reservation::OverBudget);
+    scene.sound().await;
+}
+
+/// Under a cap a call without a price may not start.
+pub async fn a_cap_needs_a_price<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let scene = limited(fixture.store(), Limits { max_cost_nanousd: Some(COST), ..Limits::default() }, 1).await;
+    let task = started(&scene, 0).await;
+    assert_eq!(pay(&scene, &task.attempt, None).await, Reservation::OverBudget);
+    assert_eq!(pay(&scene, &task.attempt, Some(COST)).await, Reservation::StartAt(scene.now()));
+}
+
+/// The reservation is released when its attempt ends, and what was paid takes its place.
+pub async fn a_reservation_ends_with_its_attempt<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let scene = limited(fixture.store(), Limits { max_cost_nanousd: Some(4 * COST), ..Limits::default() }, 2).await;
+    let first = started(&scene, 0).await;
+    let second = started(&scene, 1).await;
+    assert!(matches!(pay(&scene, &first.attempt, Some(3 * COST)).await, Reservation::StartAt(_)));
+    assert_eq!(pay(&scene, &second.attempt, Some(3 * COST)).await, Reservation::OverBudget);
+    scene.accept(&scene.plan_result(&first, 2)).await;
+    let totals = scene.totals().await;
+    assert_eq!((totals.reserved_nanousd, totals.settled_nanousd), (0, COST));
+    assert!(matches!(pay(&scene, &second.attempt, Some(3 * COST)).await, Reservation::StartAt(_)));
+    scene.fail(&second, again(ErrorCode::Reset, scene.now())).await;
+    assert_eq!(scene.totals().await.reserved_nanousd, 0);
+    scene.sound().await;
+}
+
+/// An orphan's reservation stays: the cap holds also for what may have been paid.
+pub async fn an_orphans_reservation_counts_on<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let scene = limited(fixture.store(), Limits { max_cost_nanousd: Some(4 * COST), ..Limits::default() }, 1).await;
+    let task = started(&scene, 0).await;
+    pay(&scene, &task.attempt, Some(3 * COST)).await;
+    scene.store.rescue_stalled(LEASE, scene.pass(LEASE * 2)).await.expect("rescue_stalled");
+    let again = scene.claim(&task.key).await;
+    assert_eq!(pay(&scene, &again.attempt, Some(3 * COST)).await, Reservation::OverBudget);
+    assert_eq!(scene.totals().await.reserved_nanousd, 3 * COST);
+    scene.sound().await;
+}
+
+/// Reserving again for one attempt replaces what it had reserved: the intent may be repeated, also close to the cap.
+pub async fn reserving_again_replaces<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let scene = limited(fixture.store(), Limits { max_cost_nanousd: Some(5 * COST), ..Limits::default() }, 1).await;
+    let task = started(&scene, 0).await;
+    for worst in [4, 4, 5, 2] {
+        assert_eq!(pay(&scene, &task.attempt, Some(worst * COST)).await, Reservation::StartAt(scene.now()));
+        assert_eq!(scene.totals().await.reserved_nanousd, worst * COST);
+    }
+    assert_eq!(pay(&scene, &task.attempt, Some(6 * COST)).await, Reservation::OverBudget);
+    assert_eq!(scene.totals().await.reserved_nanousd, 2 * COST);
+    scene.sound().await;
+}
+
+/// Nothing is reserved for an attempt that has ended or never started: such a call would stand in no ledger.
+pub async fn only_open_attempts_reserve<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let scene = limited(fixture.store(), Limits::default(), 1).await;
+    let task = started(&scene, 0).await;
+    scene.fail(&task, again(ErrorCode::Reset, Timestamp(0))).await;
+    for attempt in [task.attempt, AttemptId::new("att_unknown")] {
+        assert!(scene.store.reserve(wish(&scene, &attempt, 1, Some(COST))).await.is_err());
+    }
+    assert_eq!(scene.totals().await.reserved_nanousd, 0);
+}
