@@ -2,7 +2,6 @@
 //!
 //! `SEEDS=n` plays n seeds however long that takes, `SEED=n` one seed, `FIRST=n` starts there. A failing seed is shrunk
 //! and printed as a reproduction for `tests/reproductions.rs`.
-#![expect(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
