@@ -1,2 +1,2 @@
--- dispatch_ready: marks a task published. Rows: id.
-update task set published_at = ?1 where id in (/*ids*/)
+-- dispatch_ready: marks a task published.
+update task set published_at = ?2 where id = ?1

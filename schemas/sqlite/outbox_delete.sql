@@ -1,2 +1,2 @@
 -- delete_outbox: confirmed messages.
-delete from outbox where id in (/*ids*/)
+delete from outbox where id = ?1

@@ -1,8 +1,4 @@
--- record_result: places of samples were filled; all filled = written. One row per sample (an update sees a sample once).
--- Rows: run, sample, filled, words, chain.
-with done (run, sample, filled, words, chain) as (values /*rows:5*/)
-update sample set filled = sample.filled + done.filled, words = sample.words + done.words, chain = done.chain,
-  state = case when sample.state = 'writing' and sample.filled + done.filled >= sample.places then 'written'
-          else sample.state end
-from done
-where sample.run = done.run and sample.sample = done.sample
+-- record_result: a place of the sample is filled; all filled = written.
+update sample set filled = filled + 1, words = words + ?3, chain = ?4,
+  state = case when state = 'writing' and filled + 1 >= places then 'written' else state end
+where run = ?1 and sample = ?2

@@ -1,5 +1,3 @@
--- record_result: the sample has a plan and waits for admission. Rows: run, sample, places, chain.
-with planned (run, sample, places, chain) as (values /*rows:4*/)
-update sample set state = 'planned', places = planned.places, filled = 0, words = 0, chain = planned.chain
-from planned
-where sample.run = planned.run and sample.sample = planned.sample and sample.state = 'planning'
+-- record_result: the sample has a plan and waits for admission.
+update sample set state = 'planned', places = ?3, filled = 0, words = 0, chain = ?4
+where run = ?1 and sample = ?2 and state = 'planning'

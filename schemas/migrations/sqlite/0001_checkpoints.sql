@@ -63,9 +63,10 @@ create table operator_action (
 );
 create index operator_action_run on operator_action (run, id);
 
--- Texts by hash: a revision that keeps a section refers to it, nothing is copied.
+-- Texts, in the order in which they came: a revision that keeps a section refers to it, nothing is copied.
 create table text (
-  hash text primary key,
+  id   integer primary key,
+  hash text not null,                                   -- of the body
   body text not null
 );
 
@@ -126,7 +127,7 @@ create table section (
   sample   text not null,
   revision integer not null,
   place    integer not null,
-  hash     text not null,                               -- text.hash
+  text     integer not null,                            -- text.id
   chain    text not null,
   words    integer not null,
   flags    text not null,                               -- JSON array of codes
@@ -222,7 +223,7 @@ create table answer (
   subject   text not null,
   place     integer not null,
   revision  integer not null,
-  hash      text not null,                              -- text.hash of the answer as it came
+  text      integer not null,                           -- text.id of the answer as it came
   gate      text not null,
   evidence  text not null,
   candidate integer not null,

@@ -8,96 +8,87 @@ use agentwrite::config::{Mode, RunConfig};
 use agentwrite::ids::{Hash, RunId, SampleId, Timestamp};
 use agentwrite::ports::{AdmissionCandidate, AdmissionView, Admit};
 use agentwrite::task::Kind;
-use sqlx::{Row, SqliteConnection};
+use rusqlite::{Connection, Row, params};
 
-use super::claim::{hash, json};
+use super::statement::{all, execute, first, hash, hash_or_none, json, one};
 
 /// A sample that waits longer than this for its due time gives its place up (DESIGN 4).
 const GIVES_UP_ITS_PLACE: Duration = Duration::from_secs(5);
 
-pub(super) async fn view(
-    connection: &mut SqliteConnection,
+pub(super) fn view(
+    connection: &Connection,
     run: &RunId,
     window: u64,
     most: u32,
     now: Timestamp,
-) -> Result<AdmissionView, sqlx::Error> {
-    let row = sqlx::query(sql!("view_counts"))
-        .bind(run.as_str())
-        .bind(now.after(GIVES_UP_ITS_PLACE).0)
-        .fetch_one(&mut *connection)
-        .await?;
-    let window_start = row.try_get::<i64, _>("window_start")? as u64;
+) -> rusqlite::Result<AdmissionView> {
+    let counted_until = now.after(GIVES_UP_ITS_PLACE).0;
+    let counts = one(connection, sql!("view_counts"), params![run.as_str(), counted_until], |row| row.try_into())?;
+    let (unfinished, writing, planning, window_start): (i64, u32, u32, i64) = counts;
+    let window_start = window_start as u64;
     let end = i64::try_from(window_start.saturating_add(window)).unwrap_or(i64::MAX);
-    let planned = candidates(connection, sql!("view_planned"), run, end, most, true).await?;
-    let pending = candidates(connection, sql!("view_pending"), run, end, most, false).await?;
+    let planned = candidates(connection, sql!("view_planned"), run, end, most, true)?;
+    let pending = candidates(connection, sql!("view_pending"), run, end, most, false)?;
     Ok(AdmissionView {
-        unfinished: row.try_get::<i64, _>("unfinished")? as u64,
-        writing: row.try_get("writing")?,
-        planning: row.try_get("planning")?,
+        unfinished: unfinished as u64,
+        writing,
+        planning,
         window_start,
         planned,
         pending,
     })
 }
 
-async fn candidates(
-    connection: &mut SqliteConnection,
+fn candidates(
+    connection: &Connection,
     sql: &'static str,
     run: &RunId,
     end: i64,
     most: u32,
     planned: bool,
-) -> Result<Vec<AdmissionCandidate>, sqlx::Error> {
-    let rows = sqlx::query(sql).bind(run.as_str()).bind(end).bind(most).fetch_all(connection).await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(AdmissionCandidate {
-                sample: SampleId::new(row.try_get::<String, _>(0)?),
-                ordinal: row.try_get::<i64, _>(1)? as u64,
-                remaining: row.try_get(2)?,
-                planned,
-            })
+) -> rusqlite::Result<Vec<AdmissionCandidate>> {
+    all(connection, sql, params![run.as_str(), end, most], |row| {
+        Ok(AdmissionCandidate {
+            sample: SampleId::new(row.get::<_, String>(0)?),
+            ordinal: row.get::<_, i64>(1)? as u64,
+            remaining: row.get(2)?,
+            planned,
         })
-        .collect()
+    })
 }
 
-pub(super) async fn admit(
-    connection: &mut SqliteConnection,
+pub(super) fn admit(
+    connection: &Connection,
     run: &RunId,
     admits: &[Admit],
     ordered: bool,
     _now: Timestamp,
-) -> Result<u64, sqlx::Error> {
-    sqlx::query(sql!("admit_ordered")).bind(run.as_str()).bind(ordered).execute(&mut *connection).await?;
+) -> rusqlite::Result<u64> {
+    execute(connection, sql!("admit_ordered"), params![run.as_str(), ordered])?;
     let mut configs = HashMap::new();
     let mut admitted = 0;
     for admit in admits {
         let (to, from) = if admit.write { ("writing", "planned") } else { ("planning", "pending") };
-        let row = sqlx::query(sql!("admit_sample"))
-            .bind(run.as_str())
-            .bind(admit.sample.as_str())
-            .bind(to)
-            .bind(from)
-            .fetch_optional(&mut *connection)
-            .await?;
-        let Some(row) = row else { continue };
-        let version: u32 = row.try_get("config_version")?;
-        let config = config_of(connection, &mut configs, run, version).await?;
-        let sample = Admitted::read(&row, &admit.sample)?;
-        for (place, context, remaining) in sample.places_to_work(connection, run, &config, admit.write).await? {
-            sqlx::query(sql!("admit_task"))
-                .bind(run.as_str())
-                .bind(if admit.write { Kind::SECTION } else { Kind::PLAN }.as_str())
-                .bind(sample.id.as_str())
-                .bind(place)
-                .bind(sample.revision)
-                .bind(context.to_hex())
-                .bind(remaining)
-                .bind(sample.ordinal)
-                .bind(sample.generation)
-                .execute(&mut *connection)
-                .await?;
+        let kind = if admit.write { Kind::SECTION } else { Kind::PLAN };
+        let moved = params![run.as_str(), admit.sample.as_str(), to, from];
+        let Some(sample) = first(connection, sql!("admit_sample"), moved, |row| Admitted::read(row, &admit.sample))?
+        else {
+            continue;
+        };
+        let config = config_of(connection, &mut configs, run, sample.config_version)?;
+        for (place, context, remaining) in sample.places_to_work(connection, run, &config, admit.write)? {
+            let task = params![
+                run.as_str(),
+                kind.as_str(),
+                sample.id.as_str(),
+                place,
+                sample.revision,
+                context.to_hex(),
+                remaining,
+                sample.ordinal,
+                sample.generation
+            ];
+            execute(connection, sql!("admit_task"), task)?;
         }
         admitted += 1;
     }
@@ -105,18 +96,16 @@ pub(super) async fn admit(
 }
 
 /// Reads a version of the run's configuration once per intent.
-pub(super) async fn config_of(
-    connection: &mut SqliteConnection,
+pub(super) fn config_of(
+    connection: &Connection,
     configs: &mut HashMap<u32, (Hash, Mode)>,
     run: &RunId,
     version: u32,
-) -> Result<(Hash, Mode), sqlx::Error> {
+) -> rusqlite::Result<(Hash, Mode)> {
     if let Some(found) = configs.get(&version) {
         return Ok(*found);
     }
-    let text: String =
-        sqlx::query_scalar(sql!("run_config")).bind(run.as_str()).bind(version).fetch_one(connection).await?;
-    let config: RunConfig = json(&text)?;
+    let config: RunConfig = one(connection, sql!("run_config"), params![run.as_str(), version], |row| json(row, 0))?;
     let found = (config.text.hash(), config.text.mode);
     configs.insert(version, found);
     Ok(found)
@@ -124,6 +113,7 @@ pub(super) async fn config_of(
 
 struct Admitted {
     id: SampleId,
+    config_version: u32,
     ordinal: i64,
     key: Hash,
     revision: u32,
@@ -136,29 +126,30 @@ struct Admitted {
 }
 
 impl Admitted {
-    fn read(row: &sqlx::sqlite::SqliteRow, id: &SampleId) -> Result<Self, sqlx::Error> {
+    fn read(row: &Row<'_>, id: &SampleId) -> rusqlite::Result<Self> {
         Ok(Self {
             id: id.clone(),
-            ordinal: row.try_get("ordinal")?,
-            key: hash(row.try_get("key")?)?,
-            revision: row.try_get("revision")?,
-            generation: row.try_get("generation")?,
-            estimate: row.try_get("estimate")?,
-            places: row.try_get("places")?,
-            filled: row.try_get("filled")?,
-            chain: row.try_get::<Option<&str>, _>("chain")?.map(hash).transpose()?,
-            model: row.try_get("model")?,
+            config_version: row.get("config_version")?,
+            ordinal: row.get("ordinal")?,
+            key: hash(row, "key")?,
+            revision: row.get("revision")?,
+            generation: row.get("generation")?,
+            estimate: row.get("estimate")?,
+            places: row.get("places")?,
+            filled: row.get("filled")?,
+            chain: hash_or_none(row, "chain")?,
+            model: row.get("model")?,
         })
     }
 
     /// The places to be worked on now, each with the hash of what its prompt will be made from and the calls that remain.
-    async fn places_to_work(
+    fn places_to_work(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &Connection,
         run: &RunId,
         (text_config, mode): &(Hash, Mode),
         write: bool,
-    ) -> Result<Vec<(u32, Hash, u32)>, sqlx::Error> {
+    ) -> rusqlite::Result<Vec<(u32, Hash, u32)>> {
         if !write {
             let root = chain::root(self.key, *text_config, self.model.as_deref(), self.revision);
             return Ok(vec![(0, root, self.estimate + 1)]);
@@ -167,12 +158,7 @@ impl Admitted {
         if *mode == Mode::Serial {
             return Ok(vec![(self.filled, head, self.places.saturating_sub(self.filled))]);
         }
-        let taken: Vec<u32> = sqlx::query_scalar(sql!("filled_places"))
-            .bind(run.as_str())
-            .bind(self.id.as_str())
-            .bind(self.revision)
-            .fetch_all(connection)
-            .await?;
+        let taken: Vec<u32> = all(connection, sql!("filled_places"), params![run.as_str(), self.id.as_str(), self.revision], |row| row.get(0))?;
         let empty: Vec<u32> = (0..self.places).filter(|place| !taken.contains(place)).collect();
         let remaining = empty.len() as u32;
         Ok(empty.into_iter().map(|place| (place, head, remaining)).collect())

@@ -3,127 +3,108 @@
 use agentwrite::failure::{ErrorCode, FailureClass};
 use agentwrite::ports::RecordFailure;
 use agentwrite::task::{AfterFailure, CountAs, Kind, TaskKey};
-use sqlx::{Row, SqliteConnection};
+use rusqlite::{Connection, params};
 
-use super::claim::{hash, to_json};
 use super::record::keep_answer;
-use super::totals::Sums;
+use super::statement::{execute, first, hash, to_json};
+use super::totals::Added;
 
-pub(super) async fn record_failure(
-    connection: &mut SqliteConnection,
-    record: &RecordFailure,
-) -> Result<bool, sqlx::Error> {
-    end_attempt(connection, record).await?;
-    let context: Option<String> = task_context(connection, record).await?;
-    if let (Some(answer), Some(context)) = (&record.failure.answer, context) {
-        keep_answer(connection, &record.task, hash(&context)?, record.attempt.as_str(), answer).await?;
-    }
-    let held = move_task(connection, record).await?;
+pub(super) fn record_failure(connection: &Connection, record: &RecordFailure) -> rusqlite::Result<bool> {
+    end_attempt(connection, record)?;
+    keep_bad_answer(connection, record)?;
+    let held = move_task(connection, record)?;
     let dead = matches!(record.failure.after, AfterFailure::Dead);
     if held && dead {
-        fail_sample(connection, &record.task, record.failure.code, &record.failure.message).await?;
+        fail_sample(connection, &record.task, record.failure.code, &record.failure.message)?;
     }
     Ok(held)
 }
 
 /// The sample of a dead task fails, and its other tasks (parallel mode) are dropped, so that nothing more is spent on it.
 /// Tasks of other kinds that are about a sample do not make it, so their death leaves it alone.
-pub(super) async fn fail_sample(
-    connection: &mut SqliteConnection,
+pub(super) fn fail_sample(
+    connection: &Connection,
     task: &TaskKey,
     code: ErrorCode,
     reason: &str,
-) -> Result<(), sqlx::Error> {
+) -> rusqlite::Result<()> {
     if task.kind != Kind::PLAN && task.kind != Kind::SECTION {
         return Ok(());
     }
-    let failed = sqlx::query(sql!("fail_sample"))
-        .bind(task.run.as_str())
-        .bind(&task.subject)
-        .bind(task.revision)
-        .bind(code.as_str())
-        .bind(reason)
-        .execute(&mut *connection)
-        .await?
-        .rows_affected();
+    let (run, sample) = (task.run.as_str(), task.subject.as_str());
+    let failed = execute(connection, sql!("fail_sample"), params![run, sample, task.revision, code.as_str(), reason])?;
     if failed > 0 {
-        sqlx::query(sql!("fail_siblings")).bind(task.run.as_str()).bind(&task.subject).execute(connection).await?;
+        execute(connection, sql!("fail_siblings"), params![run, sample])?;
     }
     Ok(())
 }
 
-async fn end_attempt(connection: &mut SqliteConnection, record: &RecordFailure) -> Result<(), sqlx::Error> {
+fn end_attempt(connection: &Connection, record: &RecordFailure) -> rusqlite::Result<()> {
     let end = &record.end;
-    let row = sqlx::query(sql!("fail_attempt"))
-        .bind(record.attempt.as_str())
-        .bind(record.failure.code.as_str())
-        .bind(&record.failure.message)
-        .bind(match record.failure.count {
-            CountAs::Failure => "failure",
-            CountAs::Crash => "crash",
-            CountAs::Nothing => "nothing",
-        })
-        .bind(record.now.0)
-        .bind(&end.endpoint)
-        .bind(&end.model)
-        .bind(end.status)
-        .bind(end.called)
-        .bind(end.usage.prompt_tokens as i64)
-        .bind(end.usage.cached_tokens as i64)
-        .bind(end.usage.completion_tokens as i64)
-        .bind(end.usage.reasoning_tokens as i64)
-        .bind(end.first_token_ms as i64)
-        .bind(end.total_ms as i64)
-        .bind(end.cost_nanousd.map(|cost| cost as i64))
-        .fetch_optional(&mut *connection)
-        .await?;
+    let counted = match record.failure.count {
+        CountAs::Failure => "failure",
+        CountAs::Crash => "crash",
+        CountAs::Nothing => "nothing",
+    };
+    let parameters = params![
+        record.attempt.as_str(),
+        record.failure.code.as_str(),
+        record.failure.message,
+        counted,
+        record.now.0,
+        end.endpoint,
+        end.model,
+        end.status,
+        end.called,
+        end.usage.prompt_tokens as i64,
+        end.usage.cached_tokens as i64,
+        end.usage.completion_tokens as i64,
+        end.usage.reasoning_tokens as i64,
+        end.first_token_ms as i64,
+        end.total_ms as i64,
+        end.cost_nanousd.map(|cost| cost as i64)
+    ];
+    let ended = first(connection, sql!("fail_attempt"), parameters, |row| row.get::<_, Option<i64>>(0))?;
     // No row: the intent was repeated, and everything was counted the first time.
-    let Some(row) = row else { return Ok(()) };
-    let mut sums = Sums::default();
-    let added = sums.of(record.task.run.as_str());
+    let Some(reserved) = ended else { return Ok(()) };
+    let mut added = Added { failed_calls: 1, ..Added::default() };
     added.end(end);
-    added.failed_calls += 1;
     added.throttled_calls += i64::from(record.failure.code.class() == FailureClass::Throttled);
-    added.reserved_nanousd -= row.try_get::<Option<i64>, _>(0)?.unwrap_or(0);
-    sums.write(connection).await
+    added.reserved_nanousd -= reserved.unwrap_or(0);
+    added.write(connection, record.task.run.as_str())
 }
 
-async fn task_context(
-    connection: &mut SqliteConnection,
-    record: &RecordFailure,
-) -> Result<Option<String>, sqlx::Error> {
+fn keep_bad_answer(connection: &Connection, record: &RecordFailure) -> rusqlite::Result<()> {
+    let Some(answer) = &record.failure.answer else { return Ok(()) };
     let key = &record.task;
-    sqlx::query_scalar(sql!("task_context"))
-        .bind(key.run.as_str())
-        .bind(key.kind.as_str())
-        .bind(&key.subject)
-        .bind(key.place)
-        .bind(key.revision)
-        .fetch_optional(connection)
-        .await
+    let parameters = params![key.run.as_str(), key.kind.as_str(), key.subject, key.place, key.revision];
+    let context = first(connection, sql!("task_context"), parameters, |row| hash(row, 0))?;
+    match context {
+        Some(context) => keep_answer(connection, key, context, record.attempt.as_str(), answer),
+        None => Ok(()),
+    }
 }
 
-async fn move_task(connection: &mut SqliteConnection, record: &RecordFailure) -> Result<bool, sqlx::Error> {
+fn move_task(connection: &Connection, record: &RecordFailure) -> rusqlite::Result<bool> {
     let key = &record.task;
     let failure = &record.failure;
     let (state, due_at) = match failure.after {
         AfterFailure::RetryAt(at) => ("ready", at.0),
         AfterFailure::Dead => ("dead", record.now.0),
     };
-    let row = sqlx::query(sql!("fail_task"))
-        .bind(key.run.as_str())
-        .bind(key.kind.as_str())
-        .bind(&key.subject)
-        .bind(key.place)
-        .bind(key.revision)
-        .bind(record.fence)
-        .bind(state)
-        .bind(due_at)
-        .bind(i64::from(failure.count == CountAs::Failure))
-        .bind(i64::from(failure.bad_answer))
-        .bind(i64::from(failure.count == CountAs::Crash))
-        .bind(to_json(&failure.hint)?)
-        .fetch_optional(connection)
-        .await?;
-    Ok(row.is_some())
+    let parameters = params![
+        key.run.as_str(),
+        key.kind.as_str(),
+        key.subject,
+        key.place,
+        key.revision,
+        record.fence,
+        state,
+        due_at,
+        i64::from(failure.count == CountAs::Failure),
+        i64::from(failure.bad_answer),
+        i64::from(failure.count == CountAs::Crash),
+        to_json(&failure.hint)?
+    ];
+    Ok(execute(connection, sql!("fail_task"), parameters)? > 0)
 }

@@ -9,9 +9,10 @@ use agentwrite::config::Mode;
 use agentwrite::ids::{Hash, RunId};
 use agentwrite::plan::Plan;
 use agentwrite::sample::Input;
-use sqlx::{Row, SqliteConnection};
+use rusqlite::{Connection, Row, params};
 
-use super::claim::{hash, json};
+use super::admit::config_of;
+use super::statement::{all, hash, hash_or_none, json};
 
 /// `(invariant, subject, what)`.
 pub(super) type Violation = (String, String, String);
@@ -29,61 +30,57 @@ const CHECKS: &[(&str, &str)] = &[
     ("I8", sql!("check_i8_tasks")),
 ];
 
-pub(super) async fn violations(connection: &mut SqliteConnection, run: &RunId) -> Result<Vec<Violation>, sqlx::Error> {
+pub(super) fn violations(connection: &Connection, run: &RunId) -> rusqlite::Result<Vec<Violation>> {
     let mut found = Vec::new();
     for (name, sql) in CHECKS {
-        let rows: Vec<(String, String)> = sqlx::query_as(*sql).bind(run.as_str()).fetch_all(&mut *connection).await?;
-        found.extend(rows.into_iter().map(|(subject, what)| ((*name).to_owned(), subject, what)));
+        found.extend(all(connection, sql, [run.as_str()], |row| Ok(((*name).to_owned(), row.get(0)?, row.get(1)?)))?);
     }
-    found.extend(broken_chains(connection, run).await?);
+    found.extend(broken_chains(connection, run)?);
     Ok(found)
 }
 
-async fn broken_chains(connection: &mut SqliteConnection, run: &RunId) -> Result<Vec<Violation>, sqlx::Error> {
-    let mut found = Vec::new();
+fn broken_chains(connection: &Connection, run: &RunId) -> rusqlite::Result<Vec<Violation>> {
     let mut configs: HashMap<u32, (Hash, Mode)> = HashMap::new();
-    let rows = sqlx::query(sql!("check_i8_samples")).bind(run.as_str()).fetch_all(&mut *connection).await?;
-    for row in rows {
-        let sample: String = row.try_get("sample")?;
-        let version: u32 = row.try_get("config_version")?;
-        let (text_config, mode) = super::admit::config_of(connection, &mut configs, run, version).await?;
-        let input: Input = json(row.try_get("input")?)?;
-        let key = input.key();
-        let revision: u32 = row.try_get("revision")?;
-        let mut report = |what: String| found.push(("I8".to_owned(), sample.clone(), what));
-        if key != hash(row.try_get("key")?)? {
-            report("the sample key is not the hash of its input".to_owned());
-            continue;
-        }
-        let plan: Plan = json(row.try_get("plan")?)?;
-        let root = chain::root(key, text_config, row.try_get("model")?, revision);
-        let mut head = chain::with_plan(root, &plan);
-        if head != hash(row.try_get("plan_chain")?)? {
-            report("the chain does not recompute at the plan".to_owned());
-            continue;
-        }
-        let sections = sqlx::query(sql!("check_i8_sections"))
-            .bind(run.as_str())
-            .bind(&sample)
-            .bind(revision)
-            .fetch_all(&mut *connection)
-            .await?;
-        for section in sections {
-            let body: &str = section.try_get("body")?;
-            let place: u32 = section.try_get("place")?;
-            if mode == Mode::Serial {
-                head = chain::with_section(head, body);
-            }
-            let stored = hash(section.try_get("chain")?)?;
-            let addressed = Hash::of("text", &[body]) == hash(section.try_get("hash")?)?;
-            if head != stored || !addressed {
-                report(format!("the chain does not recompute at section {}", place + 1));
-                break;
-            }
-        }
-        if row.try_get::<Option<&str>, _>("chain")?.map(hash).transpose()? != Some(head) {
-            report("the sample's chain head is not the hash of what stands".to_owned());
-        }
+    let found = all(connection, sql!("check_i8_samples"), [run.as_str()], |row| {
+        let sample: String = row.get("sample")?;
+        let config = config_of(connection, &mut configs, run, row.get("config_version")?)?;
+        let what = broken_chain(connection, run, &sample, row, config)?;
+        Ok(what.map(|what| ("I8".to_owned(), sample, what)))
+    })?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Where the chain of a sample does not recompute, if anywhere.
+fn broken_chain(
+    connection: &Connection,
+    run: &RunId,
+    sample: &str,
+    row: &Row<'_>,
+    (text_config, mode): (Hash, Mode),
+) -> rusqlite::Result<Option<String>> {
+    let input: Input = json(row, "input")?;
+    let revision: u32 = row.get("revision")?;
+    let key = input.key();
+    if key != hash(row, "key")? {
+        return Ok(Some("the sample key is not the hash of its input".to_owned()));
     }
-    Ok(found)
+    let plan: Plan = json(row, "plan")?;
+    let model: Option<String> = row.get("model")?;
+    let mut head = chain::with_plan(chain::root(key, text_config, model.as_deref(), revision), &plan);
+    if head != hash(row, "plan_chain")? {
+        return Ok(Some("the chain does not recompute at the plan".to_owned()));
+    }
+    let sections = all(connection, sql!("check_i8_sections"), params![run.as_str(), sample, revision], |section| {
+        let body = section.get_ref("body")?.as_str()?;
+        if mode == Mode::Serial {
+            head = chain::with_section(head, body);
+        }
+        let sound = head == hash(section, "chain")? && Hash::of("text", &[body]) == hash(section, "hash")?;
+        Ok((section.get::<_, u32>("place")?, sound))
+    })?;
+    if let Some((place, _)) = sections.iter().find(|(_, sound)| !sound) {
+        return Ok(Some(format!("the chain does not recompute at section {}", place + 1)));
+    }
+    let stands = hash_or_none(row, "chain")? == Some(head);
+    Ok((!stands).then(|| "the sample's chain head is not the hash of what stands".to_owned()))
 }

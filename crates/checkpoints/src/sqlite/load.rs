@@ -1,95 +1,79 @@
 //! Reading a sample whole: what prompts and rows are made from.
 
 use agentwrite::ids::{AttemptId, RunId, SampleId};
+use agentwrite::plan::Plan;
 use agentwrite::sample::{Candidate, SampleContext, Section};
 use agentwrite::task::TaskKey;
-use sqlx::{Row, SqliteConnection};
+use rusqlite::{Connection, params};
 
-use super::claim::json;
+use super::statement::{all, first, json};
 
 /// Reads a sample's input, standing plan and sections; `None` if there is no such sample.
-pub(super) async fn load_context(
-    connection: &mut SqliteConnection,
+pub(super) fn load_context(
+    connection: &Connection,
     run: &RunId,
     sample: &SampleId,
-) -> Result<Option<SampleContext>, sqlx::Error> {
-    let row = sqlx::query(sql!("load_sample"))
-        .bind(run.as_str())
-        .bind(sample.as_str())
-        .fetch_optional(&mut *connection)
-        .await?;
-    let Some(row) = row else { return Ok(None) };
-    let revision: u32 = row.try_get("revision")?;
-    let plan: Option<String> = sqlx::query_scalar(sql!("load_plan"))
-        .bind(run.as_str())
-        .bind(sample.as_str())
-        .bind(revision)
-        .fetch_optional(&mut *connection)
-        .await?;
-    Ok(Some(SampleContext {
-        run: run.clone(),
-        sample: sample.clone(),
-        ordinal: row.try_get::<i64, _>("ordinal")? as u64,
-        input: json(row.try_get("input")?)?,
-        revision,
-        config_version: row.try_get("config_version")?,
-        model: row.try_get("model")?,
-        plan: plan.as_deref().map(json).transpose()?,
-        sections: load_sections(connection, run, sample, revision).await?,
-        candidates: Vec::new(),
-        last_prompt_tokens: None,
-    }))
+) -> rusqlite::Result<Option<SampleContext>> {
+    let found = first(connection, sql!("load_sample"), params![run.as_str(), sample.as_str()], |row| {
+        Ok(SampleContext {
+            run: run.clone(),
+            sample: sample.clone(),
+            ordinal: row.get::<_, i64>("ordinal")? as u64,
+            input: json(row, "input")?,
+            revision: row.get("revision")?,
+            config_version: row.get("config_version")?,
+            model: row.get("model")?,
+            plan: None,
+            sections: Vec::new(),
+            candidates: Vec::new(),
+            last_prompt_tokens: None,
+        })
+    })?;
+    let Some(mut context) = found else { return Ok(None) };
+    context.plan = load_plan(connection, run, sample, context.revision)?;
+    if context.plan.is_some() {
+        context.sections = load_sections(connection, run, sample, context.revision)?;
+    }
+    Ok(Some(context))
 }
 
-async fn load_sections(
-    connection: &mut SqliteConnection,
+fn load_plan(
+    connection: &Connection,
     run: &RunId,
     sample: &SampleId,
     revision: u32,
-) -> Result<Vec<Section>, sqlx::Error> {
-    let rows = sqlx::query(sql!("load_sections"))
-        .bind(run.as_str())
-        .bind(sample.as_str())
-        .bind(revision)
-        .fetch_all(connection)
-        .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Section {
-                place: row.try_get(0)?,
-                text: row.try_get(1)?,
-                words: row.try_get(2)?,
-                flags: json(row.try_get(3)?)?,
-                attempt: AttemptId::new(row.try_get::<String, _>(4)?),
-            })
+) -> rusqlite::Result<Option<Plan>> {
+    first(connection, sql!("load_plan"), params![run.as_str(), sample.as_str(), revision], |row| json(row, 0))
+}
+
+fn load_sections(
+    connection: &Connection,
+    run: &RunId,
+    sample: &SampleId,
+    revision: u32,
+) -> rusqlite::Result<Vec<Section>> {
+    all(connection, sql!("load_sections"), params![run.as_str(), sample.as_str(), revision], |row| {
+        Ok(Section {
+            place: row.get(0)?,
+            text: row.get(1)?,
+            words: row.get(2)?,
+            flags: json(row, 3)?,
+            attempt: AttemptId::new(row.get::<_, String>(4)?),
         })
-        .collect()
+    })
 }
 
 /// Reads what a task's prompt is made from: the sample, the task's candidates, the last prompt's tokens.
-pub(super) async fn load_for_task(
-    connection: &mut SqliteConnection,
-    task: &TaskKey,
-) -> Result<Option<SampleContext>, sqlx::Error> {
+pub(super) fn load_for_task(connection: &Connection, task: &TaskKey) -> rusqlite::Result<Option<SampleContext>> {
     let sample = SampleId::new(task.subject.clone());
-    let Some(mut context) = load_context(connection, &task.run, &sample).await? else { return Ok(None) };
-    let rows: Vec<(String, String)> = sqlx::query_as(sql!("load_candidates"))
-        .bind(task.run.as_str())
-        .bind(task.kind.as_str())
-        .bind(&task.subject)
-        .bind(task.place)
-        .bind(task.revision)
-        .fetch_all(&mut *connection)
-        .await?;
-    context.candidates =
-        rows.into_iter().map(|(attempt, raw)| Candidate { attempt: AttemptId::new(attempt), raw }).collect();
-    let tokens: Option<i64> = sqlx::query_scalar(sql!("load_last_prompt"))
-        .bind(task.run.as_str())
-        .bind(&task.subject)
-        .bind(context.revision)
-        .bind(task.kind.as_str())
-        .fetch_optional(connection)
-        .await?;
+    let Some(mut context) = load_context(connection, &task.run, &sample)? else { return Ok(None) };
+    let (run, kind) = (task.run.as_str(), task.kind.as_str());
+    let key = params![run, kind, task.subject, task.place, task.revision];
+    context.candidates = all(connection, sql!("load_candidates"), key, |row| {
+        Ok(Candidate { attempt: AttemptId::new(row.get::<_, String>(0)?), raw: row.get(1)? })
+    })?;
+    let chain = params![run, task.subject, context.revision, kind];
+    let tokens: Option<i64> = first(connection, sql!("load_last_prompt"), chain, |row| row.get(0))?;
     context.last_prompt_tokens = tokens.map(|tokens| tokens as u64);
     Ok(Some(context))
 }

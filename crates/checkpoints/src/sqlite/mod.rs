@@ -20,22 +20,21 @@ mod record;
 mod report;
 mod rescue;
 mod retry;
-mod rows;
 mod runs;
+mod statement;
 mod tasks;
+mod thread;
 mod totals;
 mod traffic;
-mod writer;
 
 use std::path::Path;
-use std::str::FromStr;
+use std::time::Duration;
 
 use agentwrite::ports::StoreError;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, Executor};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 pub use overview::{OutcomeTotals, WholeLength};
-use writer::Writer;
+use thread::{Begin, DatabaseThread};
 
 /// The schema version that this build reads and writes.
 pub const SCHEMA_VERSION: i64 = 1;
@@ -43,9 +42,12 @@ pub const SCHEMA_VERSION: i64 = 1;
 const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../../../../schemas/migrations/sqlite/0001_checkpoints.sql"))];
 
 /// The checkpoint store of the embedded edition.
+///
+/// Small reads of the hot path go through the writer's connection: its page cache outlives its own commits, while any other
+/// connection's is stale after each of them. Reads of whole runs have a connection of their own and hold nobody up.
 pub struct SqliteStore {
-    writer: Writer,
-    readers: SqlitePool,
+    writer: DatabaseThread,
+    reader: DatabaseThread,
 }
 
 /// The database of a folder cannot be used by this build.
@@ -61,80 +63,97 @@ pub struct SchemaMismatch {
 impl SqliteStore {
     /// Opens or creates the database for writing, and brings a fresh one to the schema of this build.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        let fail = |error: sqlx::Error| StoreError::new(format!("open {}", path.display()), error);
-        let options = options(path).create_if_missing(true);
-        let mut connection = options.clone().connect().await.map_err(fail)?;
-        migrate(&mut connection, path).await?;
-        let readers = reader_pool(options.clone().read_only(true).create_if_missing(false)).await.map_err(fail)?;
-        Ok(Self { writer: Writer::start(connection, options), readers })
+        Self::opened(path, |path| {
+            let mut writer = connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
+            migrate(&mut writer)?;
+            let writer = DatabaseThread::start("sqlite-writer", writer, Begin::Immediate)?;
+            Ok(Self { writer, reader: reader(path)? })
+        })
+        .await
     }
 
     /// Opens an existing database for reading beside its runner. Writing intents fail.
     pub async fn open_read_only(path: &Path) -> Result<Self, StoreError> {
-        let fail = |error: sqlx::Error| StoreError::new(format!("open {}", path.display()), error);
-        // WAL needs a shared-memory file that a reader may have to create, hence no `read_only` here: `query_only` instead.
-        let options = options(path).create_if_missing(false).pragma("query_only", "on");
-        let mut connection = options.clone().connect().await.map_err(fail)?;
-        check_version(&mut connection, path).await?;
-        let readers = reader_pool(options.clone()).await.map_err(fail)?;
-        Ok(Self { writer: Writer::start(connection, options), readers })
+        Self::opened(path, |path| {
+            let connection = connect(path, OpenFlags::empty())?;
+            check_version(schema_version(&connection)?)?;
+            // WAL needs a shared-memory file that a reader may have to create, hence no read-only file: `query_only` instead.
+            connection.pragma_update(None, "query_only", true)?;
+            let writer = DatabaseThread::start("sqlite-queries", connection, Begin::Snapshot)?;
+            Ok(Self { writer, reader: reader(path)? })
+        })
+        .await
+    }
+
+    async fn opened(
+        path: &Path,
+        open: impl FnOnce(&Path) -> Result<Self, OpenError> + Send + 'static,
+    ) -> Result<Self, StoreError> {
+        let (name, path) = (format!("open {}", path.display()), path.to_owned());
+        match tokio::task::spawn_blocking(move || open(&path)).await {
+            Ok(Ok(store)) => Ok(store),
+            Ok(Err(OpenError::Schema(mismatch))) => Err(StoreError::new(name, mismatch)),
+            Ok(Err(OpenError::Database(error))) => Err(StoreError::new(name, error)),
+            Ok(Err(OpenError::Thread(error))) => Err(StoreError::new(name, error)),
+            Err(error) => Err(StoreError::new(name, error)),
+        }
     }
 
     /// Waits until everything written is on disk and closes the database.
     pub async fn close(&self) {
         // The writer goes last: a reader that closes last could not move the log into the database.
-        self.readers.close().await;
+        self.reader.close().await;
         self.writer.close().await;
     }
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::from_str("sqlite:")
-        .expect("a constant address")
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(std::time::Duration::from_secs(5))
-        .statement_cache_capacity(512)
-        .pragma("cache_size", "-65536")
-        .pragma("temp_store", "memory")
-        .pragma("wal_autocheckpoint", "4000")
-        .log_statements(tracing::log::LevelFilter::Off)
+#[derive(Debug, thiserror::Error)]
+enum OpenError {
+    #[error(transparent)]
+    Schema(#[from] SchemaMismatch),
+    #[error(transparent)]
+    Database(#[from] rusqlite::Error),
+    #[error(transparent)]
+    Thread(#[from] std::io::Error),
 }
 
-async fn reader_pool(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
-    SqlitePoolOptions::new()
-        .max_connections(4)
-        .min_connections(1)
-        .connect_with(options.pragma("cache_size", "-8192"))
-        .await
+fn reader(path: &Path) -> Result<DatabaseThread, OpenError> {
+    let connection = connect(path, OpenFlags::empty())?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(DatabaseThread::start("sqlite-reader", connection, Begin::Snapshot)?)
 }
 
-async fn user_version(connection: &mut sqlx::SqliteConnection) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar("pragma user_version").fetch_one(connection).await
+fn connect(path: &Path, create: OpenFlags) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "cache_size", -65_536)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+    connection.set_prepared_statement_cache_capacity(256);
+    Ok(connection)
 }
 
-async fn check_version(connection: &mut sqlx::SqliteConnection, path: &Path) -> Result<(), StoreError> {
-    let fail = |error: sqlx::Error| StoreError::new(format!("open {}", path.display()), error);
-    let found = user_version(connection).await.map_err(fail)?;
-    if found == SCHEMA_VERSION {
-        return Ok(());
-    }
-    Err(StoreError::new(format!("open {}", path.display()), SchemaMismatch { found, known: SCHEMA_VERSION }))
+fn schema_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-async fn migrate(connection: &mut sqlx::SqliteConnection, path: &Path) -> Result<(), StoreError> {
-    let fail = |error: sqlx::Error| StoreError::new(format!("migrate {}", path.display()), error);
-    let found = user_version(connection).await.map_err(fail)?;
+fn check_version(found: i64) -> Result<(), SchemaMismatch> {
+    if found == SCHEMA_VERSION { Ok(()) } else { Err(SchemaMismatch { found, known: SCHEMA_VERSION }) }
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+    let found = schema_version(connection)?;
     if found > SCHEMA_VERSION {
-        return check_version(connection, path).await;
+        check_version(found)?;
     }
     for (version, script) in MIGRATIONS.iter().filter(|(version, _)| *version > found) {
-        let mut transaction = connection.begin_with("begin immediate").await.map_err(fail)?;
-        transaction.execute(*script).await.map_err(fail)?;
-        let stamp = format!("pragma user_version = {version}");
-        transaction.execute(sqlx::AssertSqlSafe(stamp)).await.map_err(fail)?;
-        transaction.commit().await.map_err(fail)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(script)?;
+        transaction.pragma_update(None, "user_version", version)?;
+        transaction.commit()?;
     }
     Ok(())
 }

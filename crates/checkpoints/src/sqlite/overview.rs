@@ -4,11 +4,11 @@ use agentwrite::ids::{RunId, SampleId};
 use agentwrite::length::RequiredLength;
 use agentwrite::ports::StoreError;
 use agentwrite::sample::SampleState;
-use sqlx::Row;
+use rusqlite::{Row, params};
 
 use super::SqliteStore;
-use super::claim::json;
 use super::report::state;
+use super::statement::{all, json_or_none, one};
 
 /// The length of a whole text.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,92 +45,86 @@ pub struct OutcomeTotals {
 impl SqliteStore {
     /// Sections that samples with a plan still lack.
     pub async fn open_sections(&self, run: &RunId) -> Result<u64, StoreError> {
-        let open: i64 = sqlx::query_scalar(sql!("open_sections"))
-            .bind(run.as_str())
-            .fetch_one(&self.readers)
-            .await
-            .map_err(|error| StoreError::new(format!("open_sections {run}"), error))?;
+        let run = run.clone();
+        let open: i64 = self
+            .reader
+            .run("open_sections", move |connection| {
+                one(connection, sql!("open_sections"), [run.as_str()], |row| row.get(0))
+            })
+            .await?;
         Ok(open.max(0) as u64)
     }
 
     /// Samples whose id starts with `name`, or else whose input row has the id `name`; at most `most`.
     pub async fn samples_named(&self, run: &RunId, name: &str, most: u32) -> Result<Vec<SampleId>, StoreError> {
-        let fail = |error: sqlx::Error| StoreError::new(format!("samples_named {name}"), error);
-        let mut found: Vec<String> = sqlx::query_scalar(sql!("sample_prefix"))
-            .bind(run.as_str())
-            .bind(name)
-            .bind(format!("{name}\u{10ffff}"))
-            .bind(most)
-            .fetch_all(&self.readers)
+        let (run, name) = (run.clone(), name.to_owned());
+        self.reader
+            .run("samples_named", move |connection| {
+                let read = |row: &Row<'_>| Ok(SampleId::new(row.get::<_, String>(0)?));
+                let prefix = params![run.as_str(), name, format!("{name}\u{10ffff}"), most];
+                let found = all(connection, sql!("sample_prefix"), prefix, read)?;
+                if !found.is_empty() {
+                    return Ok(found);
+                }
+                all(connection, sql!("sample_own_id"), params![run.as_str(), name, most], read)
+            })
             .await
-            .map_err(fail)?;
-        if found.is_empty() {
-            found = sqlx::query_scalar(sql!("sample_own_id"))
-                .bind(run.as_str())
-                .bind(name)
-                .bind(most)
-                .fetch_all(&self.readers)
-                .await
-                .map_err(fail)?;
-        }
-        Ok(found.into_iter().map(SampleId::new).collect())
     }
 
     /// Lengths of all whole texts, in input order.
     pub async fn whole_lengths(&self, run: &RunId) -> Result<Vec<WholeLength>, StoreError> {
-        let fail = |error: sqlx::Error| StoreError::new(format!("whole_lengths {run}"), error);
-        let rows =
-            sqlx::query(sql!("whole_lengths")).bind(run.as_str()).fetch_all(&self.readers).await.map_err(fail)?;
-        rows.iter()
-            .map(|row| {
-                Ok(WholeLength {
-                    state: state(row)?,
-                    words: row.try_get::<i64, _>("words")?.max(0) as u64,
-                    required: row.try_get::<Option<&str>, _>("length")?.map(json).transpose()?.flatten(),
-                    score: row.try_get("score")?,
+        let run = run.clone();
+        self.reader
+            .run("whole_lengths", move |connection| {
+                all(connection, sql!("whole_lengths"), [run.as_str()], |row| {
+                    Ok(WholeLength {
+                        state: state(row)?,
+                        words: row.get::<_, i64>("words")?.max(0) as u64,
+                        required: json_or_none::<Option<RequiredLength>>(row, "length")?.flatten(),
+                        score: row.get("score")?,
+                    })
                 })
             })
-            .collect::<Result<_, _>>()
-            .map_err(fail)
+            .await
     }
 
     /// Attempts by how they ended.
     pub async fn attempt_outcomes(&self, run: &RunId) -> Result<Vec<OutcomeTotals>, StoreError> {
-        let fail = |error: sqlx::Error| StoreError::new(format!("attempt_outcomes {run}"), error);
-        let rows =
-            sqlx::query(sql!("attempt_outcomes")).bind(run.as_str()).fetch_all(&self.readers).await.map_err(fail)?;
-        rows.iter()
-            .map(|row| {
-                let read = |name: &str| row.try_get::<i64, _>(name).map(|value| value.max(0) as u64);
-                Ok(OutcomeTotals {
-                    outcome: row.try_get("outcome")?,
-                    attempts: read("attempts")?,
-                    called: read("called")?,
-                    cost_nanousd: read("cost")?,
-                    reserved_nanousd: read("reserved")?,
-                    prompt_tokens: read("prompt_tokens")?,
-                    completion_tokens: read("completion_tokens")?,
+        let run = run.clone();
+        self.reader
+            .run("attempt_outcomes", move |connection| {
+                all(connection, sql!("attempt_outcomes"), [run.as_str()], |row| {
+                    let read = |name: &str| row.get::<_, i64>(name).map(|value| value.max(0) as u64);
+                    Ok(OutcomeTotals {
+                        outcome: row.get("outcome")?,
+                        attempts: read("attempts")?,
+                        called: read("called")?,
+                        cost_nanousd: read("cost")?,
+                        reserved_nanousd: read("reserved")?,
+                        prompt_tokens: read("prompt_tokens")?,
+                        completion_tokens: read("completion_tokens")?,
+                    })
                 })
             })
-            .collect::<Result<_, _>>()
-            .map_err(fail)
+            .await
     }
 
     /// Violations of I2 as far as the store shows it: `(subject, what)`.
     pub async fn unbacked(&self, run: &RunId) -> Result<Vec<(String, String)>, StoreError> {
-        sqlx::query_as(sql!("check_i2"))
-            .bind(run.as_str())
-            .fetch_all(&self.readers)
+        let run = run.clone();
+        self.reader
+            .run("unbacked", move |connection| {
+                all(connection, sql!("check_i2"), [run.as_str()], |row| row.try_into())
+            })
             .await
-            .map_err(|error| StoreError::new(format!("unbacked {run}"), error))
     }
 
     /// What SQLite finds wrong with the file; empty if nothing is.
     pub async fn integrity(&self) -> Result<Vec<String>, StoreError> {
-        let said: Vec<String> = sqlx::query_scalar("pragma integrity_check(100)")
-            .fetch_all(&self.readers)
-            .await
-            .map_err(|error| StoreError::new("integrity", error))?;
+        let said: Vec<String> = self
+            .reader
+            .run("integrity", |connection| all(connection, "pragma integrity_check(100)", [], |row| row.get(0)))
+            .await?;
         Ok(said.into_iter().filter(|line| line != "ok").collect())
     }
 }

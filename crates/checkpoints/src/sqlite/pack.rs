@@ -5,30 +5,29 @@ use agentwrite::ids::{RunId, SampleId, Timestamp};
 use agentwrite::ports::{
     ClosedShard, CompleteSample, PackStore, PackedSample, PublishedShard, Range, ShardFile, StoreError, Verdict,
 };
-use agentwrite::sample::{SampleContext, SampleState};
+use agentwrite::sample::SampleContext;
 use async_trait::async_trait;
-use sqlx::{Row, SqliteConnection};
+use rusqlite::{Connection, Row, params};
 
-use super::claim::{json, to_json};
+use super::report::state;
+use super::statement::{all, broken, execute, first, json, one, to_json};
 use super::{SqliteStore, load};
 
 #[async_trait]
 impl PackStore for SqliteStore {
     async fn unjudged(&self, run: &RunId, most: u32) -> Result<Vec<SampleContext>, StoreError> {
-        let fail = |error: sqlx::Error| StoreError::new(format!("unjudged {run}"), error);
-        let mut connection = self.readers.acquire().await.map_err(fail)?;
-        let samples: Vec<String> = sqlx::query_scalar(sql!("unjudged"))
-            .bind(run.as_str())
-            .bind(most)
-            .fetch_all(&mut *connection)
+        let run = run.clone();
+        self.writer
+            .run("unjudged", move |connection| {
+                let samples: Vec<String> =
+                    all(connection, sql!("unjudged"), params![run.as_str(), most], |row| row.get(0))?;
+                let mut contexts = Vec::with_capacity(samples.len());
+                for sample in samples {
+                    contexts.extend(load::load_context(connection, &run, &SampleId::new(sample))?);
+                }
+                Ok(contexts)
+            })
             .await
-            .map_err(fail)?;
-        let mut contexts = Vec::with_capacity(samples.len());
-        for sample in samples {
-            let context = load::load_context(&mut connection, run, &SampleId::new(sample)).await.map_err(fail)?;
-            contexts.extend(context);
-        }
-        Ok(contexts)
     }
 
     async fn record_verdict(
@@ -41,30 +40,28 @@ impl PackStore for SqliteStore {
     ) -> Result<(), StoreError> {
         let (run, sample, verdict) = (run.clone(), sample.clone(), verdict.clone());
         self.writer
-            .write("record_verdict", move |connection| {
-                Box::pin(async move {
-                    let rejected = verdict.rejected.as_ref();
-                    sqlx::query(sql!("verdict_set"))
-                        .bind(run.as_str())
-                        .bind(sample.as_str())
-                        .bind(revision)
-                        .bind(to_json(&verdict)?)
-                        .bind(rejected.map(|(code, _)| code.as_str()))
-                        .bind(rejected.map(|(_, reason)| reason.as_str()))
-                        .execute(connection)
-                        .await?;
-                    Ok(())
-                })
+            .run("record_verdict", move |connection| {
+                let rejected = verdict.rejected.as_ref();
+                let parameters = params![
+                    run.as_str(),
+                    sample.as_str(),
+                    revision,
+                    to_json(&verdict)?,
+                    rejected.map(|(code, _)| code.as_str()),
+                    rejected.map(|(_, reason)| reason.as_str())
+                ];
+                execute(connection, sql!("verdict_set"), parameters)?;
+                Ok(())
             })
             .await
     }
 
     async fn closable(&self, run: &RunId) -> Result<Vec<Range>, StoreError> {
-        self.ranges(run, sql!("closable")).await
+        self.ranges(run, "closable", sql!("closable")).await
     }
 
     async fn range_samples(&self, run: &RunId, range: Range) -> Result<Vec<PackedSample>, StoreError> {
-        self.packed(run, range, sql!("range_samples")).await
+        self.packed(run, range, "range_samples", sql!("range_samples")).await
     }
 
     async fn close_range(
@@ -75,11 +72,7 @@ impl PackStore for SqliteStore {
         now: Timestamp,
     ) -> Result<Option<ClosedShard>, StoreError> {
         let (run, rejects) = (run.clone(), rejects.to_vec());
-        self.writer
-            .write("close_range", move |connection| {
-                Box::pin(async move { close(connection, &run, range, &rejects, now).await })
-            })
-            .await
+        self.writer.run("close_range", move |connection| close(connection, &run, range, &rejects, now)).await
     }
 
     async fn publish_shard(
@@ -93,46 +86,36 @@ impl PackStore for SqliteStore {
     ) -> Result<bool, StoreError> {
         let (run, files) = (run.clone(), files.to_vec());
         self.writer
-            .write("publish_shard", move |connection| {
-                Box::pin(async move {
-                    let done = sqlx::query(sql!("shard_publish"))
-                        .bind(run.as_str())
-                        .bind(range.number())
-                        .bind(fence)
-                        .bind(rows as i64)
-                        .bind(to_json(&files)?)
-                        .bind(now.0)
-                        .execute(connection)
-                        .await?;
-                    Ok(done.rows_affected() == 1)
-                })
+            .run("publish_shard", move |connection| {
+                let parameters =
+                    params![run.as_str(), range.number(), fence, rows as i64, to_json(&files)?, now.0];
+                Ok(execute(connection, sql!("shard_publish"), parameters)? == 1)
             })
             .await
     }
 
     async fn unpublished(&self, run: &RunId) -> Result<Vec<Range>, StoreError> {
-        self.ranges(run, sql!("shard_unpublished")).await
+        self.ranges(run, "unpublished", sql!("shard_unpublished")).await
     }
 
     async fn published(&self, run: &RunId) -> Result<Vec<PublishedShard>, StoreError> {
-        let fail = |error: sqlx::Error| StoreError::new(format!("published {run}"), error);
-        let rows =
-            sqlx::query(sql!("shard_published")).bind(run.as_str()).fetch_all(&self.readers).await.map_err(fail)?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(PublishedShard {
-                    range: Range::from_number(row.try_get(0)?),
-                    rows: row.try_get::<i64, _>(1)? as u64,
-                    ordinals: (row.try_get::<i64, _>(2)? as u64, row.try_get::<i64, _>(3)? as u64),
-                    files: json(row.try_get(4)?)?,
+        let run = run.clone();
+        self.reader
+            .run("published", move |connection| {
+                all(connection, sql!("shard_published"), [run.as_str()], |row| {
+                    Ok(PublishedShard {
+                        range: Range::from_number(row.get(0)?),
+                        rows: row.get::<_, i64>(1)? as u64,
+                        ordinals: (row.get::<_, i64>(2)? as u64, row.get::<_, i64>(3)? as u64),
+                        files: json(row, 4)?,
+                    })
                 })
             })
-            .collect::<Result<_, _>>()
-            .map_err(fail)
+            .await
     }
 
     async fn packed_samples(&self, run: &RunId, range: Range) -> Result<Vec<PackedSample>, StoreError> {
-        self.packed(run, range, sql!("shard_members")).await
+        self.packed(run, range, "packed_samples", sql!("shard_members")).await
     }
 
     async fn complete_samples(
@@ -141,115 +124,94 @@ impl PackStore for SqliteStore {
         after: Option<u64>,
         most: u32,
     ) -> Result<Vec<CompleteSample>, StoreError> {
-        let fail = |error: sqlx::Error| StoreError::new(format!("complete samples of {run}"), error);
-        let mut connection = self.readers.acquire().await.map_err(fail)?;
-        let rows = sqlx::query(sql!("complete_samples"))
-            .bind(run.as_str())
-            .bind(after.map_or(-1, |after| after as i64))
-            .bind(most)
-            .fetch_all(&mut *connection)
+        let run = run.clone();
+        let after = after.map_or(-1, |after| after as i64);
+        self.reader
+            .run("complete_samples", move |connection| {
+                let samples =
+                    all(connection, sql!("complete_samples"), params![run.as_str(), after, most], |row| {
+                        complete_one(connection, &run, row)
+                    })?;
+                Ok(samples.into_iter().flatten().collect())
+            })
             .await
-            .map_err(fail)?;
-        let mut samples = Vec::with_capacity(rows.len());
-        for row in rows {
-            samples.extend(complete_one(&mut connection, run, &row).await.map_err(fail)?);
-        }
-        Ok(samples)
     }
 }
 
 impl SqliteStore {
-    async fn ranges(&self, run: &RunId, sql: &'static str) -> Result<Vec<Range>, StoreError> {
-        let numbers: Vec<i64> = sqlx::query_scalar(sql)
-            .bind(run.as_str())
-            .fetch_all(&self.readers)
+    async fn ranges(&self, run: &RunId, intent: &'static str, sql: &'static str) -> Result<Vec<Range>, StoreError> {
+        let run = run.clone();
+        self.reader
+            .run(intent, move |connection| {
+                all(connection, sql, [run.as_str()], |row| Ok(Range::from_number(row.get(0)?)))
+            })
             .await
-            .map_err(|error| StoreError::new(format!("ranges of {run}"), error))?;
-        Ok(numbers.into_iter().map(Range::from_number).collect())
     }
 
-    async fn packed(&self, run: &RunId, range: Range, sql: &'static str) -> Result<Vec<PackedSample>, StoreError> {
-        let fail = |error: sqlx::Error| StoreError::new(format!("samples of {run} {}", range.file_stem()), error);
-        let mut connection = self.readers.acquire().await.map_err(fail)?;
-        let rows =
-            sqlx::query(sql).bind(run.as_str()).bind(range.number()).fetch_all(&mut *connection).await.map_err(fail)?;
-        let mut samples = Vec::with_capacity(rows.len());
-        for row in rows {
-            samples.extend(packed_one(&mut connection, run, &row).await.map_err(fail)?);
-        }
-        Ok(samples)
+    async fn packed(
+        &self,
+        run: &RunId,
+        range: Range,
+        intent: &'static str,
+        sql: &'static str,
+    ) -> Result<Vec<PackedSample>, StoreError> {
+        let run = run.clone();
+        self.reader
+            .run(intent, move |connection| {
+                let samples = all(connection, sql, params![run.as_str(), range.number()], |row| {
+                    packed_one(connection, &run, row)
+                })?;
+                Ok(samples.into_iter().flatten().collect())
+            })
+            .await
     }
 }
 
-async fn packed_one(
-    connection: &mut SqliteConnection,
-    run: &RunId,
-    row: &sqlx::sqlite::SqliteRow,
-) -> Result<Option<PackedSample>, sqlx::Error> {
-    let sample = SampleId::new(row.try_get::<String, _>(0)?);
-    let Some(context) = load::load_context(connection, run, &sample).await? else { return Ok(None) };
-    Ok(Some(PackedSample { context, verdict: json(row.try_get(1)?)?, config_version: row.try_get(2)? }))
+fn packed_one(connection: &Connection, run: &RunId, row: &Row<'_>) -> rusqlite::Result<Option<PackedSample>> {
+    let sample = SampleId::new(row.get::<_, String>(0)?);
+    let Some(context) = load::load_context(connection, run, &sample)? else { return Ok(None) };
+    Ok(Some(PackedSample { context, verdict: json(row, 1)?, config_version: row.get(2)? }))
 }
 
-async fn complete_one(
-    connection: &mut SqliteConnection,
-    run: &RunId,
-    row: &sqlx::sqlite::SqliteRow,
-) -> Result<Option<CompleteSample>, sqlx::Error> {
-    let sample = SampleId::new(row.try_get::<String, _>("sample")?);
-    let Some(context) = load::load_context(connection, run, &sample).await? else { return Ok(None) };
-    let state: &str = row.try_get("state")?;
-    let code: Option<&str> = row.try_get("code")?;
-    let decode = |what: String| sqlx::Error::Decode(what.into());
+fn complete_one(connection: &Connection, run: &RunId, row: &Row<'_>) -> rusqlite::Result<Option<CompleteSample>> {
+    let sample = SampleId::new(row.get::<_, String>("sample")?);
+    let Some(context) = load::load_context(connection, run, &sample)? else { return Ok(None) };
+    let code: Option<String> = row.get("code")?;
     Ok(Some(CompleteSample {
         context,
-        state: SampleState::read(state).ok_or_else(|| decode(format!("not a sample state: {state:?}")))?,
-        code: code.map(str::parse).transpose().map_err(|error| decode(format!("{error}")))?,
-        config_version: row.try_get("config_version")?,
+        state: state(row)?,
+        code: code.as_deref().map(str::parse).transpose().map_err(|error| broken(format!("{error}")))?,
+        config_version: row.get("config_version")?,
     }))
 }
 
-async fn close(
-    connection: &mut SqliteConnection,
+fn close(
+    connection: &Connection,
     run: &RunId,
     range: Range,
     rejects: &[(SampleId, ErrorCode, String)],
     now: Timestamp,
-) -> Result<Option<ClosedShard>, sqlx::Error> {
+) -> rusqlite::Result<Option<ClosedShard>> {
     let number = range.number();
-    let again: Option<(i64, i64, i64)> =
-        sqlx::query_as(sql!("close_again")).bind(run.as_str()).bind(number).fetch_optional(&mut *connection).await?;
-    let (fence, first, last) = if let Some(found) = again {
+    let key = params![run.as_str(), number];
+    let again: Option<(i64, i64, i64)> = first(connection, sql!("close_again"), key, |row| row.try_into())?;
+    let (fence, from, to) = if let Some(found) = again {
         found
     } else {
         let open: (Option<i64>, Option<i64>, Option<i64>) =
-            sqlx::query_as(sql!("closable_one")).bind(run.as_str()).bind(number).fetch_one(&mut *connection).await?;
-        let (Some(first), Some(last), Some(0)) = open else { return Ok(None) };
+            one(connection, sql!("closable_one"), key, |row| row.try_into())?;
+        let (Some(from), Some(to), Some(0)) = open else { return Ok(None) };
         for (sample, code, reason) in rejects {
-            sqlx::query(sql!("close_reject"))
-                .bind(run.as_str())
-                .bind(sample.as_str())
-                .bind(code.as_str())
-                .bind(reason)
-                .bind(number)
-                .execute(&mut *connection)
-                .await?;
+            let parameters = params![run.as_str(), sample.as_str(), code.as_str(), reason, number];
+            execute(connection, sql!("close_reject"), parameters)?;
         }
         for sql in [sql!("close_members"), sql!("close_pack")] {
-            sqlx::query(sql).bind(run.as_str()).bind(number).execute(&mut *connection).await?;
+            execute(connection, sql, key)?;
         }
-        sqlx::query(sql!("close_shard"))
-            .bind(run.as_str())
-            .bind(number)
-            .bind(first)
-            .bind(last)
-            .bind(now.0)
-            .execute(&mut *connection)
-            .await?;
-        (1, first, last)
+        execute(connection, sql!("close_shard"), params![run.as_str(), number, from, to, now.0])?;
+        (1, from, to)
     };
-    let rows = sqlx::query(sql!("shard_members")).bind(run.as_str()).bind(number).fetch_all(connection).await?;
     let members =
-        rows.iter().map(|row| Ok(SampleId::new(row.try_get::<String, _>(0)?))).collect::<Result<_, sqlx::Error>>()?;
-    Ok(Some(ClosedShard { range, members, ordinals: (first as u64, last as u64), fence }))
+        all(connection, sql!("shard_members"), key, |row| Ok(SampleId::new(row.get::<_, String>(0)?)))?;
+    Ok(Some(ClosedShard { range, members, ordinals: (from as u64, to as u64), fence }))
 }

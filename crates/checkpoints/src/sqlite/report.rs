@@ -1,5 +1,6 @@
 //! Reading: status, lists by key, one sample, failures by cause.
 
+use agentwrite::failure::ErrorCode;
 use agentwrite::ids::{AttemptId, RunId, SampleId, Timestamp};
 use agentwrite::ports::{
     AnswerRow, AttemptRow, FailureGroup, OperatorAction, ReportStore, SampleDetail, SampleFilter, SamplePage,
@@ -7,32 +8,34 @@ use agentwrite::ports::{
 };
 use agentwrite::sample::SampleState;
 use async_trait::async_trait;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use rusqlite::{Connection, Row, params};
 
-use super::claim::json;
+use super::statement::{all, broken, first, json, json_or_none};
 use super::{SqliteStore, invariants, load};
 
 #[async_trait]
 impl ReportStore for SqliteStore {
     async fn totals(&self, run: &RunId) -> Result<Totals, StoreError> {
-        let fail = |error: sqlx::Error| StoreError::new(format!("totals {run}"), error);
-        let mut connection = self.readers.acquire().await.map_err(fail)?;
-        Ok(read_totals(&mut connection, run).await.map_err(fail)?.unwrap_or_default())
+        let run = run.clone();
+        let totals = self.reader.run("totals", move |connection| read_totals(connection, &run)).await?;
+        Ok(totals.unwrap_or_default())
     }
 
     async fn samples(&self, run: &RunId, filter: &SampleFilter, most: u32) -> Result<SamplePage, StoreError> {
-        let fail = |error: sqlx::Error| StoreError::new(format!("samples {run}"), error);
-        let rows = sqlx::query(sql!("sample_list"))
-            .bind(run.as_str())
-            .bind(filter.after.map_or(-1, |after| after as i64))
-            .bind(filter.state.map(SampleState::as_str))
-            .bind(filter.error.map(agentwrite::failure::ErrorCode::as_str))
-            .bind(i64::from(most) + 1)
-            .fetch_all(&self.readers)
-            .await
-            .map_err(fail)?;
-        let mut rows: Vec<SampleRow> = rows.iter().map(sample_row).collect::<Result<_, _>>().map_err(fail)?;
+        let (run, filter) = (run.clone(), filter.clone());
+        let mut rows = self
+            .reader
+            .run("samples", move |connection| {
+                let parameters = params![
+                    run.as_str(),
+                    filter.after.map_or(-1, |after| after as i64),
+                    filter.state.map(SampleState::as_str),
+                    filter.error.map(ErrorCode::as_str),
+                    i64::from(most) + 1
+                ];
+                all(connection, sql!("sample_list"), parameters, sample_row)
+            })
+            .await?;
         // One more than asked for was read, so that the last page is known to be the last.
         let more = rows.len() > most as usize;
         rows.truncate(most as usize);
@@ -41,94 +44,97 @@ impl ReportStore for SqliteStore {
     }
 
     async fn sample(&self, run: &RunId, sample: &SampleId) -> Result<Option<SampleDetail>, StoreError> {
-        let fail = |error: sqlx::Error| StoreError::new(format!("sample {sample}"), error);
-        let mut connection = self.readers.acquire().await.map_err(fail)?;
-        detail(&mut connection, run, sample).await.map_err(fail)
+        let (run, sample) = (run.clone(), sample.clone());
+        self.reader.run("sample", move |connection| detail(connection, &run, &sample)).await
     }
 
     async fn failures(&self, run: &RunId) -> Result<Vec<FailureGroup>, StoreError> {
-        let fail = |error: sqlx::Error| StoreError::new(format!("failures {run}"), error);
-        let rows =
-            sqlx::query(sql!("failure_groups")).bind(run.as_str()).fetch_all(&self.readers).await.map_err(fail)?;
-        rows.iter()
-            .map(|row| {
-                Ok(FailureGroup {
-                    state: state(row)?,
-                    code: row.try_get::<Option<String>, _>("code")?.unwrap_or_default(),
-                    samples: row.try_get::<i64, _>("samples")? as u64,
-                    example: SampleId::new(row.try_get::<String, _>("example")?),
-                    reason: row.try_get::<Option<String>, _>("reason")?.unwrap_or_default(),
-                    evidence: row.try_get("evidence")?,
+        let run = run.clone();
+        self.reader
+            .run("failures", move |connection| {
+                all(connection, sql!("failure_groups"), [run.as_str()], |row| {
+                    Ok(FailureGroup {
+                        state: state(row)?,
+                        code: row.get::<_, Option<String>>("code")?.unwrap_or_default(),
+                        samples: row.get::<_, i64>("samples")? as u64,
+                        example: SampleId::new(row.get::<_, String>("example")?),
+                        reason: row.get::<_, Option<String>>("reason")?.unwrap_or_default(),
+                        evidence: row.get("evidence")?,
+                    })
                 })
             })
-            .collect::<Result<_, _>>()
-            .map_err(fail)
+            .await
     }
 
     async fn attempt_codes(&self, run: &RunId) -> Result<Vec<(String, u64)>, StoreError> {
-        let rows: Vec<(String, i64)> = sqlx::query_as(sql!("attempt_codes"))
-            .bind(run.as_str())
-            .fetch_all(&self.readers)
+        let run = run.clone();
+        self.reader
+            .run("attempt_codes", move |connection| {
+                all(connection, sql!("attempt_codes"), [run.as_str()], |row| {
+                    Ok((row.get(0)?, row.get::<_, i64>(1)? as u64))
+                })
+            })
             .await
-            .map_err(|error| StoreError::new(format!("attempt_codes {run}"), error))?;
-        Ok(rows.into_iter().map(|(code, count)| (code, count as u64)).collect())
     }
 
     async fn statistics(&self, run: &RunId, since: Timestamp) -> Result<Vec<StatisticsRow>, StoreError> {
-        let fail = |error: sqlx::Error| StoreError::new(format!("statistics {run}"), error);
-        let rows: Vec<(i64, String)> = sqlx::query_as(sql!("statistics_read"))
-            .bind(run.as_str())
-            .bind(since.0)
-            .fetch_all(&self.readers)
+        let run = run.clone();
+        self.reader
+            .run("statistics", move |connection| {
+                all(connection, sql!("statistics_read"), params![run.as_str(), since.0], |row| {
+                    Ok(StatisticsRow { at: Timestamp(row.get(0)?), totals: json(row, 1)? })
+                })
+            })
             .await
-            .map_err(fail)?;
-        rows.into_iter()
-            .map(|(at, totals)| Ok(StatisticsRow { at: Timestamp(at), totals: json(&totals)? }))
-            .collect::<Result<_, _>>()
-            .map_err(fail)
     }
 
     async fn actions(&self, run: &RunId) -> Result<Vec<OperatorAction>, StoreError> {
-        let rows: Vec<(i64, String, String, String, String)> = sqlx::query_as(sql!("action_list"))
-            .bind(run.as_str())
-            .fetch_all(&self.readers)
+        let run = run.clone();
+        self.reader
+            .run("actions", move |connection| {
+                all(connection, sql!("action_list"), [run.as_str()], |row| {
+                    let at = Timestamp(row.get(0)?);
+                    Ok(OperatorAction {
+                        at,
+                        who: row.get(1)?,
+                        action: row.get(2)?,
+                        before: row.get(3)?,
+                        after: row.get(4)?,
+                    })
+                })
+            })
             .await
-            .map_err(|error| StoreError::new(format!("actions {run}"), error))?;
-        let action =
-            |(at, who, action, before, after)| OperatorAction { at: Timestamp(at), who, action, before, after };
-        Ok(rows.into_iter().map(action).collect())
     }
 
     async fn violations(&self, run: &RunId) -> Result<Vec<(String, String, String)>, StoreError> {
-        let fail = |error: sqlx::Error| StoreError::new(format!("violations {run}"), error);
-        // One snapshot for all checks: a commit between two of them would look like a violation.
-        let mut snapshot = self.readers.begin().await.map_err(fail)?;
-        invariants::violations(&mut snapshot, run).await.map_err(fail)
+        let run = run.clone();
+        // One transaction, so one snapshot, for all checks: a commit between two of them would look like a violation.
+        self.reader.run("violations", move |connection| invariants::violations(connection, &run)).await
     }
 }
 
-pub(super) async fn read_totals(connection: &mut SqliteConnection, run: &RunId) -> Result<Option<Totals>, sqlx::Error> {
-    let row = sqlx::query(sql!("totals_read")).bind(run.as_str()).fetch_optional(&mut *connection).await?;
-    let Some(row) = row else { return Ok(None) };
-    let read = |name: &str| row.try_get::<i64, _>(name).map(|value| value.max(0) as u64);
-    let mut totals = Totals {
-        states: [0; 9],
-        sections: read("sections")?,
-        words: read("words")?,
-        calls: read("calls")?,
-        in_flight: read("in_flight")?,
-        failed_calls: read("failed_calls")?,
-        wasted_calls: read("wasted_calls")?,
-        orphaned_calls: read("orphaned_calls")?,
-        throttled_calls: read("throttled_calls")?,
-        prompt_tokens: read("prompt_tokens")?,
-        cached_tokens: read("cached_tokens")?,
-        completion_tokens: read("completion_tokens")?,
-        settled_nanousd: read("settled_nanousd")?,
-        reserved_nanousd: read("reserved_nanousd")?,
-    };
-    let states: Vec<(String, i64)> =
-        sqlx::query_as(sql!("totals_states")).bind(run.as_str()).fetch_all(connection).await?;
+pub(super) fn read_totals(connection: &Connection, run: &RunId) -> rusqlite::Result<Option<Totals>> {
+    let counters = first(connection, sql!("totals_read"), [run.as_str()], |row| {
+        let read = |name: &str| row.get::<_, i64>(name).map(|value| value.max(0) as u64);
+        Ok(Totals {
+            states: [0; 9],
+            sections: read("sections")?,
+            words: read("words")?,
+            calls: read("calls")?,
+            in_flight: read("in_flight")?,
+            failed_calls: read("failed_calls")?,
+            wasted_calls: read("wasted_calls")?,
+            orphaned_calls: read("orphaned_calls")?,
+            throttled_calls: read("throttled_calls")?,
+            prompt_tokens: read("prompt_tokens")?,
+            cached_tokens: read("cached_tokens")?,
+            completion_tokens: read("completion_tokens")?,
+            settled_nanousd: read("settled_nanousd")?,
+            reserved_nanousd: read("reserved_nanousd")?,
+        })
+    })?;
+    let Some(mut totals) = counters else { return Ok(None) };
+    let states: Vec<(String, i64)> = all(connection, sql!("totals_states"), [run.as_str()], |row| row.try_into())?;
     for (name, count) in states {
         if let Some(index) = SampleState::ALL.iter().position(|state| state.as_str() == name) {
             totals.states[index] = count.max(0) as u64;
@@ -137,76 +143,68 @@ pub(super) async fn read_totals(connection: &mut SqliteConnection, run: &RunId) 
     Ok(Some(totals))
 }
 
-pub(super) fn state(row: &SqliteRow) -> Result<SampleState, sqlx::Error> {
-    let text: &str = row.try_get("state")?;
-    SampleState::read(text).ok_or_else(|| sqlx::Error::Decode(format!("not a sample state: {text:?}").into()))
+/// Reads the column `state` of a sample.
+pub(super) fn state(row: &Row<'_>) -> rusqlite::Result<SampleState> {
+    let text = row.get_ref("state")?.as_str()?;
+    SampleState::read(text).ok_or_else(|| broken(format!("not a sample state: {text:?}")))
 }
 
-fn sample_row(row: &SqliteRow) -> Result<SampleRow, sqlx::Error> {
+fn sample_row(row: &Row<'_>) -> rusqlite::Result<SampleRow> {
     Ok(SampleRow {
-        sample: SampleId::new(row.try_get::<String, _>("sample")?),
-        ordinal: row.try_get::<i64, _>("ordinal")? as u64,
-        id: row.try_get("id")?,
+        sample: SampleId::new(row.get::<_, String>("sample")?),
+        ordinal: row.get::<_, i64>("ordinal")? as u64,
+        id: row.get("id")?,
         state: state(row)?,
-        code: row.try_get("code")?,
-        reason: row.try_get("reason")?,
-        sections: row.try_get("filled")?,
-        places: row.try_get("places")?,
-        words: row.try_get::<i64, _>("words")? as u64,
-        title: row.try_get::<Option<String>, _>("title")?.unwrap_or_default(),
-        generation: row.try_get("generation")?,
+        code: row.get("code")?,
+        reason: row.get("reason")?,
+        sections: row.get("filled")?,
+        places: row.get("places")?,
+        words: row.get::<_, i64>("words")? as u64,
+        title: row.get::<_, Option<String>>("title")?.unwrap_or_default(),
+        generation: row.get("generation")?,
     })
 }
 
-async fn detail(
-    connection: &mut SqliteConnection,
-    run: &RunId,
-    sample: &SampleId,
-) -> Result<Option<SampleDetail>, sqlx::Error> {
-    let row = sqlx::query(sql!("sample_read"))
-        .bind(run.as_str())
-        .bind(sample.as_str())
-        .fetch_optional(&mut *connection)
-        .await?;
-    let (Some(row), Some(context)) = (row, load::load_context(connection, run, sample).await?) else {
-        return Ok(None);
-    };
-    let attempts =
-        sqlx::query(sql!("attempt_list")).bind(run.as_str()).bind(sample.as_str()).fetch_all(&mut *connection).await?;
-    let answers: Vec<(String, u32, String, String, String)> =
-        sqlx::query_as(sql!("answer_list")).bind(run.as_str()).bind(sample.as_str()).fetch_all(connection).await?;
-    let answer = |(attempt, place, gate, evidence, raw): (String, u32, String, String, String)| AnswerRow {
-        attempt: AttemptId::new(attempt),
-        place,
-        gate,
-        evidence,
-        raw,
-    };
-    Ok(Some(SampleDetail {
-        row: sample_row(&row)?,
-        context,
-        verdict: row.try_get::<Option<&str>, _>("verdict")?.map(json).transpose()?,
-        attempts: attempts.iter().map(attempt_row).collect::<Result<_, _>>()?,
-        answers: answers.into_iter().map(answer).collect(),
-        config_version: row.try_get("config_version")?,
-    }))
+fn detail(connection: &Connection, run: &RunId, sample: &SampleId) -> rusqlite::Result<Option<SampleDetail>> {
+    let key = params![run.as_str(), sample.as_str()];
+    let Some(context) = load::load_context(connection, run, sample)? else { return Ok(None) };
+    let attempts = all(connection, sql!("attempt_list"), key, attempt_row)?;
+    let answers = all(connection, sql!("answer_list"), key, |row| {
+        Ok(AnswerRow {
+            attempt: AttemptId::new(row.get::<_, String>(0)?),
+            place: row.get(1)?,
+            gate: row.get(2)?,
+            evidence: row.get(3)?,
+            raw: row.get(4)?,
+        })
+    })?;
+    first(connection, sql!("sample_read"), key, |row| {
+        Ok(SampleDetail {
+            row: sample_row(row)?,
+            context,
+            verdict: json_or_none(row, "verdict")?,
+            attempts,
+            answers,
+            config_version: row.get("config_version")?,
+        })
+    })
 }
 
-fn attempt_row(row: &SqliteRow) -> Result<AttemptRow, sqlx::Error> {
-    let tokens = |name: &str| row.try_get::<i64, _>(name).map(|value| value as u64);
-    let money = |name: &str| row.try_get::<Option<i64>, _>(name).map(|value| value.map(|value| value as u64));
+fn attempt_row(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
+    let tokens = |name: &str| row.get::<_, i64>(name).map(|value| value as u64);
+    let money = |name: &str| row.get::<_, Option<i64>>(name).map(|value| value.map(|value| value as u64));
     Ok(AttemptRow {
-        attempt: AttemptId::new(row.try_get::<String, _>("attempt")?),
-        kind: row.try_get("kind")?,
-        place: row.try_get("place")?,
-        revision: row.try_get("revision")?,
-        outcome: row.try_get("outcome")?,
-        code: row.try_get("code")?,
-        message: row.try_get("message")?,
-        started_at: Timestamp(row.try_get("started_at")?),
-        ended_at: row.try_get::<Option<i64>, _>("ended_at")?.map(Timestamp),
-        model: row.try_get("model")?,
-        endpoint: row.try_get("endpoint")?,
+        attempt: AttemptId::new(row.get::<_, String>("attempt")?),
+        kind: row.get("kind")?,
+        place: row.get("place")?,
+        revision: row.get("revision")?,
+        outcome: row.get("outcome")?,
+        code: row.get("code")?,
+        message: row.get("message")?,
+        started_at: Timestamp(row.get("started_at")?),
+        ended_at: row.get::<_, Option<i64>>("ended_at")?.map(Timestamp),
+        model: row.get("model")?,
+        endpoint: row.get("endpoint")?,
         prompt_tokens: tokens("prompt_tokens")?,
         cached_tokens: tokens("cached_tokens")?,
         completion_tokens: tokens("completion_tokens")?,

@@ -7,104 +7,85 @@ use agentwrite::config::RunConfig;
 use agentwrite::failure::ErrorCode;
 use agentwrite::ids::{OwnerId, Timestamp};
 use agentwrite::ports::Rescued;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use agentwrite::task::TaskKey;
+use rusqlite::{Connection, Row, params};
 
-use super::claim::json;
 use super::fail::fail_sample;
+use super::statement::{all, execute, json, one};
 use super::tasks::task_key;
-use super::totals::Sums;
+use super::totals::Added;
 
-pub(super) async fn stalled(
-    connection: &mut SqliteConnection,
-    lost_after: Duration,
-    now: Timestamp,
-) -> Result<Rescued, sqlx::Error> {
-    let lapsed = sqlx::query(sql!("rescue_lapsed")).bind(now.0).fetch_all(&mut *connection).await?;
-    let mut rescued = free(connection, &lapsed, now).await?;
+/// A claimed task whose claim is to be freed.
+struct Held {
+    id: i64,
+    key: TaskKey,
+    attempt: Option<String>,
+    crashes: u32,
+}
+
+impl Held {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { id: row.get(0)?, key: task_key(row, 1)?, attempt: row.get(6)?, crashes: row.get(7)? })
+    }
+}
+
+pub(super) fn stalled(connection: &Connection, lost_after: Duration, now: Timestamp) -> rusqlite::Result<Rescued> {
+    let lapsed = all(connection, sql!("rescue_lapsed"), [now.0], Held::read)?;
+    let mut rescued = free(connection, &lapsed, now)?;
     let sent_before = now.0.saturating_sub(i64::try_from(lost_after.as_millis()).unwrap_or(i64::MAX));
-    rescued.messages =
-        sqlx::query(sql!("rescue_messages")).bind(sent_before).execute(connection).await?.rows_affected();
+    rescued.messages = execute(connection, sql!("rescue_messages"), [sent_before])? as u64;
     Ok(rescued)
 }
 
-pub(super) async fn dead_owners(
-    connection: &mut SqliteConnection,
-    owner: &OwnerId,
-    now: Timestamp,
-) -> Result<Rescued, sqlx::Error> {
-    let held = sqlx::query(sql!("rescue_dead_owners")).bind(owner.as_str()).fetch_all(&mut *connection).await?;
-    let mut rescued = free(connection, &held, now).await?;
-    rescued.messages = send_again(connection, None).await?;
-    sqlx::query(sql!("free_outbox")).execute(&mut *connection).await?;
-    orphan_the_rest(connection, owner, now).await?;
+pub(super) fn dead_owners(connection: &Connection, owner: &OwnerId, now: Timestamp) -> rusqlite::Result<Rescued> {
+    let held = all(connection, sql!("rescue_dead_owners"), [owner.as_str()], Held::read)?;
+    let mut rescued = free(connection, &held, now)?;
+    rescued.messages = send_again(connection, None)?;
+    execute(connection, sql!("free_outbox"), [])?;
+    orphan_the_rest(connection, owner, now)?;
     Ok(rescued)
 }
 
 /// Makes every ready task unpublished, of one run or of all: its message is gone.
-pub(super) async fn send_again(connection: &mut SqliteConnection, run: Option<&str>) -> Result<u64, sqlx::Error> {
-    Ok(sqlx::query(sql!("free_messages")).bind(run).execute(connection).await?.rows_affected())
+pub(super) fn send_again(connection: &Connection, run: Option<&str>) -> rusqlite::Result<u64> {
+    Ok(execute(connection, sql!("free_messages"), [run])? as u64)
 }
 
 /// Attempts may be open without a claim: their task was done by another, or dropped.
-async fn orphan_the_rest(
-    connection: &mut SqliteConnection,
-    owner: &OwnerId,
-    now: Timestamp,
-) -> Result<(), sqlx::Error> {
+fn orphan_the_rest(connection: &Connection, owner: &OwnerId, now: Timestamp) -> rusqlite::Result<()> {
     let runs: Vec<String> =
-        sqlx::query_scalar(sql!("free_attempts")).bind(owner.as_str()).bind(now.0).fetch_all(&mut *connection).await?;
-    let mut sums = Sums::default();
-    for run in runs {
-        sums.of(&run).orphaned_calls += 1;
-    }
-    sums.write(connection).await
+        all(connection, sql!("free_attempts"), params![owner.as_str(), now.0], |row| row.get(0))?;
+    let orphaned = Added { orphaned_calls: 1, ..Added::default() };
+    runs.iter().try_for_each(|run| orphaned.write(connection, run))
 }
 
-async fn free(connection: &mut SqliteConnection, rows: &[SqliteRow], now: Timestamp) -> Result<Rescued, sqlx::Error> {
+fn free(connection: &Connection, claims: &[Held], now: Timestamp) -> rusqlite::Result<Rescued> {
     let mut rescued = Rescued::default();
-    let mut limits: HashMap<String, u32> = HashMap::new();
-    let mut sums = Sums::default();
-    for row in rows {
-        let key = task_key(row, 1)?;
-        let attempt: Option<String> = row.try_get(6)?;
-        let crashes: u32 = row.try_get(7)?;
-        let run = key.run.as_str().to_owned();
-        let limit = if let Some(limit) = limits.get(&run) {
-            *limit
-        } else {
-            let limit = crash_limit(connection, &run).await?;
-            limits.insert(run.clone(), limit);
-            limit
+    let mut limits: HashMap<&str, u32> = HashMap::new();
+    for held in claims {
+        let run = held.key.run.as_str();
+        let limit = match limits.get(run) {
+            Some(limit) => *limit,
+            None => crash_limit(connection, run)?,
         };
-        let dies = crashes + 1 >= limit;
-        let freed = sqlx::query(sql!("rescue_task"))
-            .bind(row.try_get::<i64, _>(0)?)
-            .bind(if dies { "dead" } else { "ready" })
-            .execute(&mut *connection)
-            .await?
-            .rows_affected();
-        let orphaned = sqlx::query(sql!("rescue_attempt"))
-            .bind(attempt)
-            .bind(now.0)
-            .execute(&mut *connection)
-            .await?
-            .rows_affected();
-        sums.of(&run).orphaned_calls += orphaned as i64;
+        limits.insert(run, limit);
+        let dies = held.crashes + 1 >= limit;
+        let freed =
+            execute(connection, sql!("rescue_task"), params![held.id, if dies { "dead" } else { "ready" }])?;
+        let orphaned = execute(connection, sql!("rescue_attempt"), params![held.attempt, now.0])? as i64;
+        Added { orphaned_calls: orphaned, ..Added::default() }.write(connection, run)?;
         // None is freed where the death of a sibling earlier in this list has dropped the task.
         if dies && freed > 0 {
             rescued.died += 1;
-            let reason = format!("work on it ended in a crash {} times", crashes + 1);
-            fail_sample(connection, &key, ErrorCode::CrashLoop, &reason).await?;
+            let reason = format!("work on it ended in a crash {} times", held.crashes + 1);
+            fail_sample(connection, &held.key, ErrorCode::CrashLoop, &reason)?;
         }
         rescued.leases += 1;
     }
-    sums.write(connection).await?;
     Ok(rescued)
 }
 
-async fn crash_limit(connection: &mut SqliteConnection, run: &str) -> Result<u32, sqlx::Error> {
-    let row = sqlx::query(sql!("run_read")).bind(run).fetch_one(connection).await?;
-    let config: RunConfig = json(row.try_get("config")?)?;
+fn crash_limit(connection: &Connection, run: &str) -> rusqlite::Result<u32> {
+    let config: RunConfig = one(connection, sql!("run_read"), [run], |row| json(row, "config"))?;
     Ok(config.crash_limit)
 }

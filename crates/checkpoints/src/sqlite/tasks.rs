@@ -7,26 +7,23 @@ use agentwrite::ports::{ClaimTask, RecordFailure, RecordResult, Recorded, StoreE
 use agentwrite::sample::SampleContext;
 use agentwrite::task::{ClaimedTask, Kind, TaskKey};
 use async_trait::async_trait;
-use sqlx::Row;
+use rusqlite::{Row, params};
 
-use super::{SqliteStore, fail, load};
+use super::statement::all;
+use super::{SqliteStore, claim, fail, load, record};
 
 #[async_trait]
 impl TaskStore for SqliteStore {
     async fn claim_task(&self, claim: ClaimTask) -> Result<Option<ClaimedTask>, StoreError> {
-        self.writer.claim(claim).await
+        self.writer.run("claim_task", move |connection| claim::claim_task(connection, &claim)).await
     }
 
     async fn record_result(&self, record: RecordResult) -> Result<Recorded, StoreError> {
-        self.writer.record(record).await
+        self.writer.run("record_result", move |connection| record::record_result(connection, &record)).await
     }
 
     async fn record_failure(&self, failure: RecordFailure) -> Result<bool, StoreError> {
-        self.writer
-            .write("record_failure", move |connection| {
-                Box::pin(async move { fail::record_failure(connection, &failure).await })
-            })
-            .await
+        self.writer.run("record_failure", move |connection| fail::record_failure(connection, &failure)).await
     }
 
     async fn renew_leases(
@@ -37,37 +34,29 @@ impl TaskStore for SqliteStore {
         now: Timestamp,
     ) -> Result<Vec<(TaskKey, i64)>, StoreError> {
         let (owner, until) = (owner.clone(), now.after(lease).0);
-        let fail = |error| StoreError::new("renew_leases", error);
-        let attempts = serde_json::to_string(attempts).map_err(fail)?;
+        let attempts = serde_json::to_string(attempts).map_err(|error| StoreError::new("renew_leases", error))?;
         self.writer
-            .write("renew_leases", move |connection| {
-                Box::pin(async move {
-                    let rows = sqlx::query(sql!("renew_leases"))
-                        .bind(owner.as_str())
-                        .bind(until)
-                        .bind(attempts)
-                        .fetch_all(connection)
-                        .await?;
-                    rows.iter().map(|row| Ok((task_key(row, 0)?, row.try_get(5)?))).collect()
+            .run("renew_leases", move |connection| {
+                all(connection, sql!("renew_leases"), params![owner.as_str(), until, attempts], |row| {
+                    Ok((task_key(row, 0)?, row.get(5)?))
                 })
             })
             .await
     }
 
     async fn load_sample(&self, task: &TaskKey) -> Result<Option<SampleContext>, StoreError> {
-        let fail = |error: sqlx::Error| StoreError::new(format!("load_sample {}", task.subject), error);
-        let mut connection = self.readers.acquire().await.map_err(fail)?;
-        load::load_for_task(&mut connection, task).await.map_err(fail)
+        let task = task.clone();
+        self.writer.run("load_sample", move |connection| load::load_for_task(connection, &task)).await
     }
 }
 
 /// Reads run, kind, subject, place, revision from five columns.
-pub(super) fn task_key(row: &sqlx::sqlite::SqliteRow, first: usize) -> Result<TaskKey, sqlx::Error> {
+pub(super) fn task_key(row: &Row<'_>, first: usize) -> rusqlite::Result<TaskKey> {
     Ok(TaskKey {
-        run: RunId::new(row.try_get::<String, _>(first)?),
-        kind: Kind::new(row.try_get::<String, _>(first + 1)?),
-        subject: row.try_get(first + 2)?,
-        place: row.try_get(first + 3)?,
-        revision: row.try_get(first + 4)?,
+        run: RunId::new(row.get::<_, String>(first)?),
+        kind: Kind::new(row.get::<_, String>(first + 1)?),
+        subject: row.get(first + 2)?,
+        place: row.get(first + 3)?,
+        revision: row.get(first + 4)?,
     })
 }

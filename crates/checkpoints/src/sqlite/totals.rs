@@ -1,9 +1,10 @@
-//! The counters of a run, gathered over a batch and added in the same transaction.
+//! The counters of a run, added in the transaction of what they count (I6).
 
-use std::collections::BTreeMap;
+use rusqlite::{Connection, params};
 
-use sqlx::SqliteConnection;
+use super::statement::execute;
 
+/// What an intent adds.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Added {
     pub(super) sections: i64,
@@ -29,39 +30,25 @@ impl Added {
         self.completion_tokens += end.usage.completion_tokens as i64;
         self.settled_nanousd += end.cost_nanousd.unwrap_or(0) as i64;
     }
-}
 
-/// Sums by run.
-#[derive(Debug, Default)]
-pub(super) struct Sums(BTreeMap<String, Added>);
-
-impl Sums {
-    pub(super) fn of(&mut self, run: &str) -> &mut Added {
-        if !self.0.contains_key(run) {
-            self.0.insert(run.to_owned(), Added::default());
-        }
-        self.0.get_mut(run).expect("inserted above")
-    }
-
-    pub(super) async fn write(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        for (run, added) in &self.0 {
-            sqlx::query(sql!("totals_add"))
-                .bind(run)
-                .bind(added.sections)
-                .bind(added.words)
-                .bind(added.calls)
-                .bind(added.failed_calls)
-                .bind(added.wasted_calls)
-                .bind(added.orphaned_calls)
-                .bind(added.throttled_calls)
-                .bind(added.prompt_tokens)
-                .bind(added.cached_tokens)
-                .bind(added.completion_tokens)
-                .bind(added.settled_nanousd)
-                .bind(added.reserved_nanousd)
-                .execute(&mut *connection)
-                .await?;
-        }
+    /// Adds to the run's counters.
+    pub(super) fn write(&self, connection: &Connection, run: &str) -> rusqlite::Result<()> {
+        let parameters = params![
+            run,
+            self.sections,
+            self.words,
+            self.calls,
+            self.failed_calls,
+            self.wasted_calls,
+            self.orphaned_calls,
+            self.throttled_calls,
+            self.prompt_tokens,
+            self.cached_tokens,
+            self.completion_tokens,
+            self.settled_nanousd,
+            self.reserved_nanousd
+        ];
+        execute(connection, sql!("totals_add"), parameters)?;
         Ok(())
     }
 }

@@ -5,11 +5,11 @@ use agentwrite::config::Limits;
 use agentwrite::ids::{RunId, Timestamp};
 use agentwrite::ports::{Reservation, Reserve, StoreError, TrafficStore};
 use async_trait::async_trait;
-use sqlx::SqliteConnection;
+use rusqlite::{Connection, params};
 
 use super::SqliteStore;
-use super::claim::json;
-use super::totals::Sums;
+use super::statement::{broken, execute, first, json, one};
+use super::totals::Added;
 
 /// Milliseconds per minute, and how much a quiet endpoint may be asked for at once.
 const MINUTE_MS: f64 = 60_000.0;
@@ -18,24 +18,20 @@ const BURST_MS: f64 = 1_000.0;
 #[async_trait]
 impl TrafficStore for SqliteStore {
     async fn reserve(&self, reserve: Reserve) -> Result<Reservation, StoreError> {
-        self.writer
-            .write("reserve", move |connection| Box::pin(async move { reserve_call(connection, &reserve).await }))
-            .await
+        self.writer.run("reserve", move |connection| reserve_call(connection, &reserve)).await
     }
 
     async fn settle(&self, run: &RunId, endpoint: &str, unused_tokens: i64, _now: Timestamp) -> Result<(), StoreError> {
         let (run, endpoint) = (run.clone(), endpoint.to_owned());
         self.writer
-            .write("settle", move |connection| {
-                Box::pin(async move {
-                    let (limits, _) = limits_of(connection, &run).await?;
+            .run("settle", move |connection| {
+                    let (limits, _) = limits_of(connection, &run)?;
                     let Some(tpm) = limits.tpm else { return Ok(()) };
                     let bucket = format!("tokens {endpoint}");
                     let back = unused_tokens as f64 * MINUTE_MS / f64::from(tpm.max(1));
-                    let Some(free_at) = free_at(connection, &bucket).await? else { return Ok(()) };
-                    write_bucket(connection, &bucket, free_at - back).await
-                })
-            })
+                    let Some(free_at) = free_at(connection, &bucket)? else { return Ok(()) };
+                    write_bucket(connection, &bucket, free_at - back)
+})
             .await
     }
 
@@ -48,50 +44,41 @@ impl TrafficStore for SqliteStore {
     ) -> Result<(), StoreError> {
         let (endpoint, reason) = (endpoint.to_owned(), reason.to_owned());
         self.writer
-            .write("close_gate", move |connection| {
-                Box::pin(async move {
-                    sqlx::query(sql!("gate_close"))
-                        .bind(&endpoint)
-                        .bind(until.0)
-                        .bind(&reason)
-                        .execute(connection)
-                        .await?;
+            .run("close_gate", move |connection| {
+                    execute(connection, sql!("gate_close"), params![&endpoint, until.0, &reason])?;
                     Ok(())
-                })
-            })
+})
             .await
     }
 
     async fn gate(&self, endpoint: &str) -> Result<Option<(Timestamp, String)>, StoreError> {
-        let row: Option<(i64, String)> = sqlx::query_as(sql!("gate_read"))
-            .bind(endpoint)
-            .fetch_optional(&self.readers)
+        let endpoint = endpoint.to_owned();
+        self.writer
+            .run("gate", move |connection| {
+                first(connection, sql!("gate_read"), [&endpoint], |row| Ok((Timestamp(row.get(0)?), row.get(1)?)))
+            })
             .await
-            .map_err(|error| StoreError::new(format!("gate {endpoint}"), error))?;
-        Ok(row.map(|(until, reason)| (Timestamp(until), reason)))
     }
 }
 
-async fn limits_of(connection: &mut SqliteConnection, run: &RunId) -> Result<(Limits, i64), sqlx::Error> {
-    let (limits, ledger): (String, i64) =
-        sqlx::query_as(sql!("reserve_limits")).bind(run.as_str()).fetch_one(connection).await?;
-    Ok((json(&limits)?, ledger))
+fn limits_of(connection: &Connection, run: &RunId) -> rusqlite::Result<(Limits, i64)> {
+    one(connection, sql!("reserve_limits"), [run.as_str()], |row| Ok((json(row, 0)?, row.get(1)?)))
 }
 
-async fn free_at(connection: &mut SqliteConnection, bucket: &str) -> Result<Option<f64>, sqlx::Error> {
-    sqlx::query_scalar(sql!("bucket_read")).bind(bucket).fetch_optional(connection).await
+fn free_at(connection: &Connection, bucket: &str) -> rusqlite::Result<Option<f64>> {
+    first(connection, sql!("bucket_read"), params![bucket], |row| row.get(0))
 }
 
-async fn write_bucket(connection: &mut SqliteConnection, bucket: &str, free_at: f64) -> Result<(), sqlx::Error> {
-    sqlx::query(sql!("bucket_write")).bind(bucket).bind(free_at).execute(connection).await?;
+fn write_bucket(connection: &Connection, bucket: &str, free_at: f64) -> rusqlite::Result<()> {
+    execute(connection, sql!("bucket_write"), params![bucket, free_at])?;
     Ok(())
 }
 
-async fn reserve_call(connection: &mut SqliteConnection, reserve: &Reserve) -> Result<Reservation, sqlx::Error> {
-    let (limits, ledger) = limits_of(connection, &reserve.run).await?;
+fn reserve_call(connection: &Connection, reserve: &Reserve) -> rusqlite::Result<Reservation> {
+    let (limits, ledger) = limits_of(connection, &reserve.run)?;
     // A repeated wish replaces what the attempt had reserved.
     let own: Option<Option<i64>> =
-        sqlx::query_scalar(sql!("reserve_own")).bind(reserve.attempt.as_str()).fetch_optional(&mut *connection).await?;
+        first(connection, sql!("reserve_own"), params![reserve.attempt.as_str()], |row| row.get(0))?;
     let reserved = own.flatten().unwrap_or(0);
     if let Some(cap) = limits.max_cost_nanousd {
         let committed = (ledger - reserved).max(0) as u64;
@@ -101,35 +88,30 @@ async fn reserve_call(connection: &mut SqliteConnection, reserve: &Reserve) -> R
     }
     if let Some(worst) = reserve.worst_nanousd {
         if own.is_none() {
-            return Err(sqlx::Error::Protocol(format!("attempt {} is not open", reserve.attempt)));
+            return Err(broken(format!("attempt {} is not open", reserve.attempt)));
         }
-        sqlx::query(sql!("reserve_money"))
-            .bind(reserve.attempt.as_str())
-            .bind(worst as i64)
-            .execute(&mut *connection)
-            .await?;
-        let mut sums = Sums::default();
-        sums.of(reserve.run.as_str()).reserved_nanousd = worst as i64 - reserved;
-        sums.write(connection).await?;
+        execute(connection, sql!("reserve_money"), params![reserve.attempt.as_str(), worst as i64])?;
+        let added = Added { reserved_nanousd: worst as i64 - reserved, ..Added::default() };
+        added.write(connection, reserve.run.as_str())?;
     }
-    let start = draw(connection, reserve, &limits).await?;
+    let start = draw(connection, reserve, &limits)?;
     Ok(Reservation::StartAt(Timestamp(start.ceil() as i64)))
 }
 
 /// Takes the call's units from its buckets. All of them move on from the time at which the call starts: units that fell
 /// due while another bucket or the gate held the call back are gone, or the gate would open onto a burst.
-async fn draw(connection: &mut SqliteConnection, reserve: &Reserve, limits: &Limits) -> Result<f64, sqlx::Error> {
+fn draw(connection: &Connection, reserve: &Reserve, limits: &Limits) -> rusqlite::Result<f64> {
     let gate: Option<(i64, String)> =
-        sqlx::query_as(sql!("gate_read")).bind(&reserve.endpoint).fetch_optional(&mut *connection).await?;
+        first(connection, sql!("gate_read"), params![&reserve.endpoint], |row| row.try_into())?;
     let mut start = gate.map_or(reserve.now.0, |(until, _)| reserve.now.0.max(until)) as f64;
     let mut draws = Vec::with_capacity(2);
     for (bucket, takes_ms, ahead_ms) in wanted(reserve, limits) {
-        let free_at = free_at(connection, &bucket).await?.unwrap_or(f64::MIN);
+        let free_at = free_at(connection, &bucket)?.unwrap_or(f64::MIN);
         start = start.max(free_at - ahead_ms);
         draws.push((bucket, takes_ms, free_at));
     }
     for (bucket, takes_ms, free_at) in draws {
-        write_bucket(connection, &bucket, free_at.max(start) + takes_ms).await?;
+        write_bucket(connection, &bucket, free_at.max(start) + takes_ms)?;
     }
     Ok(start)
 }

@@ -3,7 +3,7 @@
 use agentwrite::config::{Limits, RunConfig};
 use agentwrite::failure::ErrorCode;
 use agentwrite::ports::{Range, ReportStore, Reserve};
-use sqlx::{Connection, SqliteConnection};
+use rusqlite::Connection;
 
 use crate::material::{COST, again, sample, sharded, text};
 use crate::scene::Scene;
@@ -65,7 +65,7 @@ const BROKEN: &[(&str, u64, &str, &str)] = &[
         "I8",
         2,
         "a text was edited",
-        "update text set body = body || '!' where hash = (select hash from section where sample = ?1 and place = 1)",
+        "update text set body = body || '!' where id = (select text from section where sample = ?1 and place = 1)",
     ),
     ("I8", 2, "a plan was edited", "update plan set plan = replace(plan, 'Point 2', 'Point two') where sample = ?1"),
     (
@@ -95,16 +95,13 @@ async fn each_broken_invariant_is_named() {
     for (invariant, index, what, statement) in BROKEN {
         let folder = tempfile::tempdir().expect("a folder");
         let copy = folder.path().join("longhand.db");
-        let mut live = open(&fixture.path()).await;
-        sqlx::query("vacuum into ?1").bind(copy.to_str()).execute(&mut live).await.expect("a copy");
-        let mut connection = open(&copy).await;
-        let done = sqlx::query(*statement)
-            .bind(sample(*index).as_str())
-            .execute(&mut connection)
-            .await
+        open(&fixture.path()).execute("vacuum into ?1", [copy.to_str()]).expect("a copy");
+        let connection = open(&copy);
+        let changed = connection
+            .execute(statement, [sample(*index).as_str()])
             .unwrap_or_else(|error| panic!("{what}: {error}"));
-        assert!(done.rows_affected() > 0, "{what}: nothing was broken");
-        connection.close().await.expect("closes");
+        assert!(changed > 0, "{what}: nothing was broken");
+        connection.close().expect("closes");
         let store = checkpoints::sqlite::SqliteStore::open(&copy).await.expect("the copy opens");
         let named = store.violations(&scene.run).await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
         assert!(named.iter().any(|(name, _, _)| name == invariant), "{what}: named {named:?}");
@@ -117,16 +114,12 @@ async fn each_broken_invariant_is_named() {
 async fn a_second_membership_is_refused_by_the_schema() {
     let fixture = SqliteFixture::fresh().await;
     let _scene = busy_run(&fixture).await;
-    let mut connection = open(&fixture.path()).await;
-    let again = sqlx::query("insert into shard_member (run, sample, range, revision) values ('run_v', ?1, 7, 0)")
-        .bind(sample(0).as_str())
-        .execute(&mut connection)
-        .await;
+    let sql = "insert into shard_member (run, sample, range, revision) values ('run_v', ?1, 7, 0)";
+    let again = open(&fixture.path()).execute(sql, [sample(0).as_str()]);
     let error = again.expect_err("a second membership").to_string();
     assert!(error.contains("UNIQUE constraint failed"), "{error}");
 }
 
-async fn open(path: &std::path::Path) -> SqliteConnection {
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-    SqliteConnection::connect_with(&options).await.expect("the database opens")
+fn open(path: &std::path::Path) -> Connection {
+    Connection::open(path).expect("the database opens")
 }
