@@ -1,5 +1,2 @@
--- claim_task: ready, due, of a running run. A lapsed lease is not claimable: only rescue frees it.
-update task set state = 'claimed', owner = ?7, lease_until = ?8, fence = fence + 1, attempt = ?9
-where run = ?1 and kind = ?2 and subject = ?3 and place = ?4 and revision = ?5 and state = 'ready' and due_at <= ?6
-  and exists (select 1 from run where run.run = ?1 and run.state = 'running')
-returning context_hash, fence, generation, failures, bad_answers, crashes, hint
+-- claim_task: the task is its owner's until the lease lapses.
+update task set state = 'claimed', owner = ?2, lease_until = ?3, fence = ?4, attempt = ?5 where id = ?1

@@ -2,4 +2,3 @@
 -- created_at. A task has at most one row; a newer message has a newer id, so that who confirms the older one late deletes
 -- nothing.
 insert or replace into outbox (run, kind, subject, place, revision, created_at) values (?1, ?2, ?3, ?4, ?5, ?6)
-returning id

@@ -202,17 +202,8 @@ create table attempt (
   cost_nanousd      integer,
   reserved_nanousd  integer
 ) without rowid;
-create index attempt_subject on attempt (run, subject, started_at);
+create index attempt_subject on attempt (run, subject, started_at, place);
 create index attempt_open on attempt (run, owner) where outcome = 'started';
-
--- An attempt counted as failed or orphaned that turns out otherwise is counted so no more (I6): an earlier candidate that is
--- accepted after all, an answer that arrives after its worker was taken for dead.
-create trigger attempt_recounted after update of outcome on attempt
-when old.outcome in ('failed', 'orphaned') and new.outcome <> old.outcome begin
-  update run_total set failed_calls = failed_calls - (old.outcome = 'failed'),
-    orphaned_calls = orphaned_calls - (old.outcome = 'orphaned')
-  where run = old.run;
-end;
 
 -- Answers kept beside the accepted texts: rejected ones with their gate, and what cleaning changed. Insert-only.
 create table answer (

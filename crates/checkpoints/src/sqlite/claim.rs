@@ -1,59 +1,34 @@
-//! `claim_task`: a conditional update and the attempt row, in one transaction.
+//! `claim_task`: the task is marked and the attempt row written, in one transaction.
 
 use agentwrite::ports::ClaimTask;
 use agentwrite::task::ClaimedTask;
 use rusqlite::{Connection, params};
 
+use super::attempt::start_attempt;
 use super::statement::{execute, first, hash, json};
 
 pub(super) fn claim_task(connection: &Connection, claim: &ClaimTask) -> rusqlite::Result<Option<ClaimedTask>> {
     let key = &claim.task;
-    let parameters = params![
-        key.run.as_str(),
-        key.kind.as_str(),
-        key.subject,
-        key.place,
-        key.revision,
-        claim.now.0,
-        claim.owner.as_str(),
-        claim.now.after(claim.lease).0,
-        claim.attempt.as_str()
-    ];
-    let claimed = first(connection, sql!("claim_task"), parameters, |row| {
-        Ok(ClaimedTask {
+    let place = params![key.run.as_str(), key.kind.as_str(), key.subject, key.place, key.revision, claim.now.0];
+    let found = first(connection, sql!("claim_find"), place, |row| {
+        let task = ClaimedTask {
             key: key.clone(),
             context_hash: hash(row, "context_hash")?,
             owner: claim.owner.clone(),
-            fence: row.get("fence")?,
+            fence: row.get::<_, i64>("fence")? + 1,
             attempt: claim.attempt.clone(),
             generation: row.get("generation")?,
             failures: row.get("failures")?,
             bad_answers: row.get("bad_answers")?,
             crashes: row.get("crashes")?,
             hint: json(row, "hint")?,
-        })
+        };
+        Ok((row.get::<_, i64>("id")?, task))
     })?;
-    if let Some(task) = &claimed {
-        start_attempt(connection, task, claim.now.0)?;
-    }
-    Ok(claimed)
-}
-
-/// Writes the attempt row of a claimed task: it stands before the call.
-pub(super) fn start_attempt(connection: &Connection, task: &ClaimedTask, now: i64) -> rusqlite::Result<()> {
-    let key = &task.key;
-    let parameters = params![
-        task.attempt.as_str(),
-        key.run.as_str(),
-        key.kind.as_str(),
-        key.subject,
-        key.place,
-        key.revision,
-        task.generation,
-        task.fence,
-        task.owner.as_str(),
-        now
-    ];
-    execute(connection, sql!("attempt_start"), parameters)?;
-    Ok(())
+    let Some((id, task)) = found else { return Ok(None) };
+    let lease = claim.now.after(claim.lease).0;
+    let parameters = params![id, task.owner.as_str(), lease, task.fence, task.attempt.as_str()];
+    execute(connection, sql!("claim_task"), parameters)?;
+    start_attempt(connection, &task, claim.now.0)?;
+    Ok(Some(task))
 }

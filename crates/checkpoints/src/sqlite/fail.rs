@@ -2,9 +2,10 @@
 
 use agentwrite::failure::{ErrorCode, FailureClass};
 use agentwrite::ports::RecordFailure;
-use agentwrite::task::{AfterFailure, CountAs, Kind, TaskKey};
+use agentwrite::task::{AfterFailure, CountAs, Kind, Outcome, TaskKey};
 use rusqlite::{Connection, params};
 
+use super::attempt::{Ending, unsettled};
 use super::record::keep_answer;
 use super::statement::{execute, first, hash, to_json};
 use super::totals::Added;
@@ -40,37 +41,24 @@ pub(super) fn fail_sample(
 }
 
 fn end_attempt(connection: &Connection, record: &RecordFailure) -> rusqlite::Result<()> {
-    let end = &record.end;
-    let counted = match record.failure.count {
-        CountAs::Failure => "failure",
-        CountAs::Crash => "crash",
-        CountAs::Nothing => "nothing",
+    // None: the intent was repeated, and everything was counted the first time.
+    let Some(attempt) = unsettled(connection, record.attempt.as_str())? else { return Ok(()) };
+    let failure = &record.failure;
+    let ending = Ending {
+        outcome: Outcome::Failed,
+        code: Some(failure.code.as_str()),
+        message: Some(&failure.message),
+        counted: Some(match failure.count {
+            CountAs::Failure => "failure",
+            CountAs::Crash => "crash",
+            CountAs::Nothing => "nothing",
+        }),
+        now: record.now.0,
+        end: &record.end,
     };
-    let parameters = params![
-        record.attempt.as_str(),
-        record.failure.code.as_str(),
-        record.failure.message,
-        counted,
-        record.now.0,
-        end.endpoint,
-        end.model,
-        end.status,
-        end.called,
-        end.usage.prompt_tokens as i64,
-        end.usage.cached_tokens as i64,
-        end.usage.completion_tokens as i64,
-        end.usage.reasoning_tokens as i64,
-        end.first_token_ms as i64,
-        end.total_ms as i64,
-        end.cost_nanousd.map(|cost| cost as i64)
-    ];
-    let ended = first(connection, sql!("fail_attempt"), parameters, |row| row.get::<_, Option<i64>>(0))?;
-    // No row: the intent was repeated, and everything was counted the first time.
-    let Some(reserved) = ended else { return Ok(()) };
-    let mut added = Added { failed_calls: 1, ..Added::default() };
-    added.end(end);
-    added.throttled_calls += i64::from(record.failure.code.class() == FailureClass::Throttled);
-    added.reserved_nanousd -= reserved.unwrap_or(0);
+    let throttled = failure.code.class() == FailureClass::Throttled;
+    let mut added = Added { throttled_calls: i64::from(throttled), ..Added::default() };
+    attempt.settle(connection, record.attempt.as_str(), &ending, &mut added)?;
     added.write(connection, record.task.run.as_str())
 }
 

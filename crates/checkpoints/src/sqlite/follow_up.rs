@@ -4,9 +4,9 @@ use agentwrite::ports::{ClaimNext, FollowUp, OutboxRow, RecordResult, Recorded, 
 use agentwrite::task::{ClaimedTask, Hint, NewTask, TaskKey};
 use rusqlite::{Connection, params};
 
-use super::claim::start_attempt;
+use super::attempt::start_attempt;
 use super::record::Accepted;
-use super::statement::{execute, first, one};
+use super::statement::{execute, first};
 
 /// Follow-up tasks: claimed by the worker that made them, or published, or left for the dispatcher (tail, paused run).
 pub(super) fn follow_up(
@@ -100,6 +100,6 @@ fn write_task(
 pub(super) fn add_outbox(connection: &Connection, key: &TaskKey, now: i64) -> rusqlite::Result<OutboxRow> {
     let parameters =
         params![key.run.as_str(), key.kind.as_str(), key.subject, key.place, key.revision, now];
-    let id = one(connection, sql!("outbox_add"), parameters, |row| row.get(0))?;
-    Ok(OutboxRow { id, message: TaskMessage { task: key.clone() } })
+    execute(connection, sql!("outbox_add"), parameters)?;
+    Ok(OutboxRow { id: connection.last_insert_rowid(), message: TaskMessage { task: key.clone() } })
 }

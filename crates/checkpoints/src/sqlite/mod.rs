@@ -8,6 +8,7 @@ macro_rules! sql {
 }
 
 mod admit;
+mod attempt;
 mod claim;
 mod dispatch;
 mod fail;

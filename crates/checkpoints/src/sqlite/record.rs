@@ -5,25 +5,32 @@ use agentwrite::ports::{FollowUp, RecordResult, Recorded, TaskResult};
 use agentwrite::task::{KeptAnswer, Outcome, TaskKey};
 use rusqlite::{Connection, params};
 
+use super::attempt::{Ending, Unsettled, unsettled};
 use super::follow_up::follow_up;
 use super::statement::{all, execute, first, to_json};
 use super::totals::Added;
 
 /// What the accepted task row says about its successor.
 pub(super) struct Accepted {
+    id: i64,
     pub(super) generation: u32,
     pub(super) ordinal: i64,
 }
 
 pub(super) fn record_result(connection: &Connection, record: &RecordResult) -> rusqlite::Result<Recorded> {
+    // An attempt that was settled before decides nothing: the intent is repeated.
+    let Some(attempt) = unsettled(connection, record.attempt.as_str())? else {
+        return not_accepted(connection, record);
+    };
     let accepted = accept(connection, record)?;
     let mut added = Added::default();
-    end_attempt(connection, record, accepted.is_some(), &mut added)?;
+    end_attempt(connection, record, &attempt, accepted.is_some(), &mut added)?;
     if let Some(answer) = &record.answer {
         keep_answer(connection, &record.task, record.context_hash, record.attempt.as_str(), answer)?;
     }
     let recorded = match accepted {
         Some(accepted) => {
+            execute(connection, sql!("record_done"), [accepted.id])?;
             write_result(connection, record, &mut added)?;
             move_sample(connection, record)?;
             follow_up(connection, record, &accepted)?
@@ -42,52 +49,27 @@ fn accept(connection: &Connection, record: &RecordResult) -> rusqlite::Result<Op
         key.subject,
         key.place,
         key.revision,
-        record.context_hash.to_hex(),
-        record.attempt.as_str()
+        record.context_hash.to_hex()
     ];
     first(connection, sql!("record_accept"), parameters, |row| {
-        Ok(Accepted { generation: row.get(0)?, ordinal: row.get(1)? })
+        Ok(Accepted { id: row.get(0)?, generation: row.get(1)?, ordinal: row.get(2)? })
     })
 }
 
 fn end_attempt(
     connection: &Connection,
     record: &RecordResult,
+    attempt: &Unsettled,
     accepted: bool,
     added: &mut Added,
 ) -> rusqlite::Result<()> {
     let (outcome, code) = outcome(record, accepted);
-    let end = &record.end;
-    let parameters = params![
-        record.attempt.as_str(),
-        outcome.as_str(),
-        code,
-        record.now.0,
-        end.endpoint,
-        end.model,
-        end.status,
-        end.called,
-        end.usage.prompt_tokens as i64,
-        end.usage.cached_tokens as i64,
-        end.usage.completion_tokens as i64,
-        end.usage.reasoning_tokens as i64,
-        end.first_token_ms as i64,
-        end.total_ms as i64,
-        end.cost_nanousd.map(|cost| cost as i64)
-    ];
-    let ended = first(connection, sql!("record_attempt"), parameters, |row| row.get::<_, Option<i64>>(0))?;
-    // No row: the intent was repeated, and everything was counted the first time.
-    if let Some(reserved) = ended {
-        added.end(end);
-        added.reserved_nanousd -= reserved.unwrap_or(0);
-        match outcome {
-            Outcome::Failed => added.failed_calls += 1,
-            Outcome::Wasted => added.wasted_calls += 1,
-            Outcome::Started | Outcome::Committed | Outcome::Orphaned => {}
-        }
-    }
+    let ending = Ending { outcome, code, message: None, counted: None, now: record.now.0, end: &record.end };
+    attempt.settle(connection, record.attempt.as_str(), &ending, added)?;
     if accepted && record.origin != record.attempt {
-        execute(connection, sql!("record_origin"), [record.origin.as_str()])?;
+        // The candidate's attempt had failed by its gate; it is counted so no more (I6).
+        let failed = execute(connection, sql!("record_origin"), [record.origin.as_str()])?;
+        added.failed_calls -= failed as i64;
     }
     Ok(())
 }
@@ -193,6 +175,7 @@ fn move_sample(connection: &Connection, record: &RecordResult) -> rusqlite::Resu
             }
             (FollowUp::PlaceFilled, TaskResult::Section { words, chain, .. }) => {
                 execute(connection, sql!("record_filled"), params![run, sample, words, chain.to_hex()])?;
+                execute(connection, sql!("record_written"), params![run, sample])?;
             }
             _ => {}
         }
