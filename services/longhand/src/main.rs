@@ -18,6 +18,10 @@ use clap::Parser;
 use cli::{Cli, Command};
 use fault::{Exit, Fault};
 
+/// Measured: fewer processor cycles and less memory held than with the C library's allocator, also in SQLite.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let cli = Cli::parse();
     stop_on_panic();

@@ -40,6 +40,11 @@ use thread::{Begin, DatabaseThread};
 /// The schema version that this build reads and writes.
 pub const SCHEMA_VERSION: i64 = 1;
 
+/// Page caches, in KiB as SQLite wants them written. The writer's holds the inner pages of every index and the window of
+/// samples in work; any other is stale after each commit, so a large one would be memory for nothing.
+const WRITER_CACHE_KIB: i64 = -32_768;
+const CACHE_KIB: i64 = -4_096;
+
 const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../../../../schemas/migrations/sqlite/0001_checkpoints.sql"))];
 
 /// The checkpoint store of the embedded edition.
@@ -66,6 +71,7 @@ impl SqliteStore {
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         Self::opened(path, |path| {
             let mut writer = connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
+            writer.pragma_update(None, "cache_size", WRITER_CACHE_KIB)?;
             migrate(&mut writer)?;
             let writer = DatabaseThread::start("sqlite-writer", writer, Begin::Immediate)?;
             Ok(Self { writer, reader: reader(path)? })
@@ -130,7 +136,7 @@ fn connect(path: &Path, create: OpenFlags) -> rusqlite::Result<Connection> {
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "cache_size", -65_536)?;
+    connection.pragma_update(None, "cache_size", CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     connection.set_prepared_statement_cache_capacity(256);
