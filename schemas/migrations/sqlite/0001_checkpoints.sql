@@ -94,6 +94,7 @@ create table sample (
 create unique index sample_ordinal on sample (run, ordinal);
 create index sample_state on sample (run, state, ordinal);
 create index sample_range on sample (run, range, state);
+create index sample_unjudged on sample (run, range, ordinal) where state = 'written' and verdict is null;
 
 create table instruction (
   run    text not null,
