@@ -101,8 +101,8 @@ pub trait DispatchStore: Send + Sync {
     /// how many were admitted.
     async fn admit(&self, run: &RunId, admits: &[Admit], ordered: bool, now: Timestamp) -> Result<u64, StoreError>;
 
-    /// Chooses unpublished, ready, due tasks, the longest remaining first, while fewer than `slots` tasks of the run are
-    /// published or claimed; marks them published and writes their outbox rows.
+    /// Chooses unpublished, ready, due tasks while fewer than `slots` tasks of the run are published or claimed: plans first
+    /// (until it is planned, a sample may be the longest of all), then the longest remaining chain; marks them published and writes their outbox rows.
     async fn dispatch_ready(&self, run: &RunId, slots: u32, now: Timestamp) -> Result<Dispatched, StoreError>;
 
     /// Frees lapsed leases (their attempts become orphaned, a crash is counted, too many kill the task) and makes tasks

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use agentwrite::ids::{OwnerId, RunId, Timestamp};
 use agentwrite::ports::{AdmissionView, Admit, DispatchStore, Dispatched, OutboxRow, Rescued, RunState, StoreError};
-use agentwrite::task::{TaskKey, TaskState};
+use agentwrite::task::{Kind, TaskKey, TaskState};
 use async_trait::async_trait;
 
 use super::admission::PATIENCE;
@@ -16,17 +16,17 @@ use super::{MemoryStore, admission, rescue};
 /// Length of a statistics slot in milliseconds.
 const SLOT_MS: i64 = 10_000;
 
-/// Publishes ready tasks, the longest remaining first, while there are free slots. A run that is not running gets none:
+/// Publishes ready tasks, plans before the longest remaining chains, while there are free slots. A run that is not running gets none:
 /// its messages would find nothing to claim.
 fn dispatch_ready(state: &mut State, run: &RunId, slots: u32, now: Timestamp) -> Dispatched {
     let Some(run) = state.runs.get_mut(run).filter(|run| run.state == RunState::Running) else {
         return Dispatched::default();
     };
-    let mut waiting: Vec<(Reverse<u32>, u64, TaskKey)> = Vec::new();
+    let mut waiting: Vec<(Reverse<(bool, u32)>, u64, TaskKey)> = Vec::new();
     let mut next_due: Option<Timestamp> = None;
     for (key, task) in run.tasks.iter().filter(|(_, task)| waits(task)) {
         if task.due_at <= now {
-            waiting.push((Reverse(task.remaining), task.ordinal, key.clone()));
+            waiting.push((Reverse((key.kind == Kind::PLAN, task.remaining)), task.ordinal, key.clone()));
         } else {
             next_due = Some(next_due.map_or(task.due_at, |earliest| earliest.min(task.due_at)));
         }

@@ -35,6 +35,17 @@ pub async fn the_longest_goes_first<F: Fixture>() {
     assert_eq!(tasks(&next), [scene.section_key(1, 1)], "eight to go still beats two");
 }
 
+/// Until it is planned a sample may be the longest of all: plans go before any section.
+pub async fn plans_go_before_sections<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let scene = Scene::of(fixture.store(), 3).await;
+    scene.planned(0, 40).await;
+    let admits: Vec<Admit> = (0..3).map(|index| Admit { sample: sample(index), write: index == 0 }).collect();
+    scene.store.admit(&scene.run, &admits, true, scene.tick()).await.expect("admit");
+    let first = scene.store.dispatch_ready(&scene.run, 2, scene.tick()).await.expect("dispatch_ready");
+    assert_eq!(tasks(&first), [1, 2].map(|index| scene.plan_key(index)));
+}
+
 /// Fewer slots than are taken publish nothing; more slots publish the rest.
 pub async fn slots_bound_what_is_published<F: Fixture>() {
     let fixture = F::fresh().await;

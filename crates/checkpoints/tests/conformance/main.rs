@@ -183,6 +183,7 @@ macro_rules! conformance {
                     a_sample_keeps_its_configuration;
                 dispatch:
                     the_longest_goes_first
+                    plans_go_before_sections
                     slots_bound_what_is_published
                     the_next_due_time_is_told
                     a_paused_run_publishes_nothing
