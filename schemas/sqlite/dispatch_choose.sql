@@ -1,4 +1,4 @@
--- dispatch_ready: plans first, since nobody knows how long their samples are; then the longest remaining chain; then input
+-- dispatch_ready, record_result (tail): plans first, since nobody knows how long their samples are; then the longest remaining chain; then input
 -- order. The first test names the partial index.
 select id, kind, subject, place, revision from task
 where run = ?1 and state in ('ready', 'claimed') and state = 'ready' and published_at is null and due_at <= ?2

@@ -1,4 +1,5 @@
-//! One claimed task after another, for as long as each commit hands over the next: depth first, the prefix still warm.
+//! One claimed task after another, for as long as each commit hands over the next: depth first, the prefix still warm; in
+//! the tail of a run the longest sample first.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -56,7 +57,7 @@ pub enum Outcome {
 pub trait Handler: Send + Sync {
     /// The kind it handles.
     fn kind(&self) -> Kind;
-    /// Does the work. `memory` is the manuscript that the chain's last task left, `None` at its start.
+    /// Does the work. `memory` is the manuscript that the chain's last task left, maybe another sample's; `None` at its start.
     async fn handle(&self, task: &ClaimedTask, memory: &mut Option<Manuscript>) -> Outcome;
 }
 
@@ -165,8 +166,10 @@ impl Shared {
         match recorded {
             Recorded::Accepted { next, publish } => {
                 self.publish(publish).await;
-                if next.is_none() {
+                // The chain leaves this sample: it may be planned or written now.
+                if next.as_ref().is_none_or(|next| next.key.subject != record.task.subject) {
                     self.packer.ring();
+                    self.planner.ring();
                 }
                 keep(memory, record);
                 next.map(|next| (next, hold))

@@ -65,7 +65,7 @@ pub enum FollowUp {
     Task(NewTask),
 }
 
-/// A wish to claim the follow-up task in the transaction that creates it.
+/// A wish to claim the next task in the transaction of the commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimNext {
     /// The id that its attempt will have.
@@ -96,7 +96,8 @@ pub struct RecordResult {
     pub answer: Option<KeptAnswer>,
     /// What it sets in motion.
     pub follow_ups: Vec<FollowUp>,
-    /// Claim the follow-up task at once, if the run is running and not ordered (tail).
+    /// Claim the next task at once, if the run is running: the follow-up task; in an ordered run (tail) the task that
+    /// dispatch would choose, whatever its sample, if it is of the same kind.
     pub claim_next: Option<ClaimNext>,
     /// Now.
     pub now: Timestamp,
@@ -106,9 +107,9 @@ pub struct RecordResult {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "the large variant is the usual one, and lives for a moment")]
 pub enum Recorded {
-    /// It stands. `next` is the follow-up task, if it could be claimed.
+    /// It stands. `next` is the next task, if one could be claimed.
     Accepted {
-        /// The follow-up task, claimed.
+        /// The next task, claimed; in an ordered run it may be another sample's.
         next: Option<ClaimedTask>,
         /// Outbox rows of this commit: the process that committed publishes and deletes them at once.
         publish: Vec<OutboxRow>,

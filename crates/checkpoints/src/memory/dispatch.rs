@@ -22,16 +22,8 @@ fn dispatch_ready(state: &mut State, run: &RunId, slots: u32, now: Timestamp) ->
     let Some(run) = state.runs.get_mut(run).filter(|run| run.state == RunState::Running) else {
         return Dispatched::default();
     };
-    let mut waiting: Vec<(Reverse<(bool, u32)>, u64, TaskKey)> = Vec::new();
-    let mut next_due: Option<Timestamp> = None;
-    for (key, task) in run.tasks.iter().filter(|(_, task)| waits(task)) {
-        if task.due_at <= now {
-            waiting.push((Reverse((key.kind == Kind::PLAN, task.remaining)), task.ordinal, key.clone()));
-        } else {
-            next_due = Some(next_due.map_or(task.due_at, |earliest| earliest.min(task.due_at)));
-        }
-    }
-    waiting.sort();
+    let mut waiting = waiting(run, now);
+    let next_due = run.tasks.values().filter(|task| waits(task) && task.due_at > now).map(|task| task.due_at).min();
     waiting.truncate(slots.saturating_sub(in_hand(run, now)) as usize);
     for (_, _, key) in &waiting {
         if let Some(task) = run.tasks.get_mut(key) {
@@ -40,6 +32,18 @@ fn dispatch_ready(state: &mut State, run: &RunId, slots: u32, now: Timestamp) ->
     }
     let rows = waiting.iter().filter_map(|(_, _, key)| state.owe(key, now)).collect();
     Dispatched { rows, next_due }
+}
+
+/// The unpublished tasks that are due, in the order in which they are dispatched: plans, then the longest remaining chain.
+pub(super) fn waiting(run: &RunData, now: Timestamp) -> Vec<(Reverse<(bool, u32)>, u64, TaskKey)> {
+    let mut waiting: Vec<_> = run
+        .tasks
+        .iter()
+        .filter(|(_, task)| waits(task) && task.due_at <= now)
+        .map(|(key, task)| (Reverse((key.kind == Kind::PLAN, task.remaining)), task.ordinal, key.clone()))
+        .collect();
+    waiting.sort();
+    waiting
 }
 
 fn waits(task: &Task) -> bool {

@@ -1,10 +1,12 @@
 //! The one commit intent of every kind: result, usage, follow-ups and outbox rows, all or nothing.
 
 use agentwrite::ids::SampleId;
-use agentwrite::ports::{ClaimNext, FollowUp, OutboxRow, RecordResult, Recorded, RunState, TaskResult};
+use agentwrite::ports::{ClaimNext, ClaimTask, FollowUp, OutboxRow, RecordResult, Recorded, RunState, TaskResult};
 use agentwrite::sample::{SampleEvent, SampleState};
 use agentwrite::task::{ClaimedTask, NewTask, Outcome, TaskState};
 
+use super::claim::claim_task;
+use super::dispatch;
 use super::rows::{Attempt, Claim, StandingPlan, StandingSection, Task};
 use super::state::{RunData, State, step};
 use super::{Guards, MemoryError};
@@ -21,7 +23,7 @@ pub(super) fn record_result(state: &mut State, record: &RecordResult) -> Result<
         return Ok(Recorded::Wasted);
     }
     let moves = sample_moves(run, guards, record)?;
-    let claims_next = record.claim_next.as_ref().filter(|_| run.state == RunState::Running && !run.ordered);
+    let claims_next = record.claim_next.as_ref().filter(|_| run.state == RunState::Running);
     if let Some(next) = claims_next {
         run.check_new(&next.attempt)?;
     }
@@ -156,7 +158,8 @@ fn move_sample(run: &mut RunData, id: &SampleId, record: &RecordResult, follow_u
 }
 
 /// Creates the follow-up tasks: the first one claimed if that was asked for and the run takes claims, the others
-/// published at once, or left to dispatch when the run is ordered or not running.
+/// published at once, or left to dispatch when the run is ordered or not running. An ordered run's worker takes what
+/// dispatch would choose.
 fn create_next(state: &mut State, record: &RecordResult) -> Recorded {
     let mut next = None;
     let mut publish = Vec::new();
@@ -177,7 +180,27 @@ fn create_next(state: &mut State, record: &RecordResult) -> Recorded {
             _ => {}
         }
     }
+    if next.is_none() {
+        next = claim_best(state, record);
+    }
     Recorded::Accepted { next, publish }
+}
+
+fn claim_best(state: &mut State, record: &RecordResult) -> Option<ClaimedTask> {
+    let wish = record.claim_next.as_ref()?;
+    let run = state.runs.get(&record.task.run).filter(|run| run.state == RunState::Running && run.ordered)?;
+    let (_, _, best) = dispatch::waiting(run, record.now).into_iter().next()?;
+    if best.kind != record.task.kind {
+        return None;
+    }
+    let claim = ClaimTask {
+        task: best,
+        owner: record.owner.clone(),
+        attempt: wish.attempt.clone(),
+        lease: wish.lease,
+        now: record.now,
+    };
+    claim_task(state, &claim).ok().flatten()
 }
 
 fn fresh(run: &RunData, record: &RecordResult, new: &NewTask) -> Task {

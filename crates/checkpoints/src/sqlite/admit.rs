@@ -29,14 +29,7 @@ pub(super) fn view(
     let end = i64::try_from(window_start.saturating_add(window)).unwrap_or(i64::MAX);
     let planned = candidates(connection, sql!("view_planned"), run, end, most, true)?;
     let pending = candidates(connection, sql!("view_pending"), run, end, most, false)?;
-    Ok(AdmissionView {
-        unfinished: unfinished as u64,
-        writing,
-        planning,
-        window_start,
-        planned,
-        pending,
-    })
+    Ok(AdmissionView { unfinished: unfinished as u64, writing, planning, window_start, planned, pending })
 }
 
 fn candidates(
@@ -158,7 +151,10 @@ impl Admitted {
         if *mode == Mode::Serial {
             return Ok(vec![(self.filled, head, self.places.saturating_sub(self.filled))]);
         }
-        let taken: Vec<u32> = all(connection, sql!("filled_places"), params![run.as_str(), self.id.as_str(), self.revision], |row| row.get(0))?;
+        let taken: Vec<u32> =
+            all(connection, sql!("filled_places"), params![run.as_str(), self.id.as_str(), self.revision], |row| {
+                row.get(0)
+            })?;
         let empty: Vec<u32> = (0..self.places).filter(|place| !taken.contains(place)).collect();
         let remaining = empty.len() as u32;
         Ok(empty.into_iter().map(|place| (place, head, remaining)).collect())

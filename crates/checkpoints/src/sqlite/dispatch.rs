@@ -6,7 +6,7 @@ use agentwrite::ids::{OwnerId, RunId, Timestamp};
 use agentwrite::ports::{AdmissionView, Admit, DispatchStore, Dispatched, OutboxRow, Rescued, StoreError, TaskMessage};
 use agentwrite::task::{Kind, TaskKey};
 use async_trait::async_trait;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::follow_up::add_outbox;
 use super::statement::{all, execute, first, one, to_json};
@@ -81,6 +81,18 @@ impl DispatchStore for SqliteStore {
     }
 }
 
+/// Reads a row of `dispatch_choose`.
+pub(super) fn waiting_task(run: &RunId, row: &Row<'_>) -> rusqlite::Result<(i64, TaskKey)> {
+    let key = TaskKey {
+        run: run.clone(),
+        kind: Kind::new(row.get::<_, String>(1)?),
+        subject: row.get(2)?,
+        place: row.get(3)?,
+        revision: row.get(4)?,
+    };
+    Ok((row.get(0)?, key))
+}
+
 fn dispatch(connection: &Connection, run: &RunId, slots: u32, now: Timestamp) -> rusqlite::Result<Dispatched> {
     let mut dispatched = Dispatched::default();
     let mode: Option<(String, bool)> = first(connection, sql!("run_modes"), [run.as_str()], |row| row.try_into())?;
@@ -90,16 +102,8 @@ fn dispatch(connection: &Connection, run: &RunId, slots: u32, now: Timestamp) ->
     let busy: i64 = one(connection, sql!("dispatch_count"), [run.as_str()], |row| row.get(0))?;
     let free = i64::from(slots) - busy;
     if free > 0 {
-        let chosen = all(connection, sql!("dispatch_choose"), params![run.as_str(), now.0, free], |row| {
-            let key = TaskKey {
-                run: run.clone(),
-                kind: Kind::new(row.get::<_, String>(1)?),
-                subject: row.get(2)?,
-                place: row.get(3)?,
-                revision: row.get(4)?,
-            };
-            Ok((row.get::<_, i64>(0)?, key))
-        })?;
+        let wanted = params![run.as_str(), now.0, free];
+        let chosen = all(connection, sql!("dispatch_choose"), wanted, |row| waiting_task(run, row))?;
         for (id, key) in chosen {
             dispatched.rows.push(add_outbox(connection, &key, now.0)?);
             execute(connection, sql!("dispatch_publish"), params![id, now.0])?;

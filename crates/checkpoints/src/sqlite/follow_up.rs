@@ -1,10 +1,12 @@
 //! `record_result`, second half: the tasks that an accepted result sets in motion, claimed, published or left to dispatch.
 
-use agentwrite::ports::{ClaimNext, FollowUp, OutboxRow, RecordResult, Recorded, TaskMessage};
+use agentwrite::ports::{ClaimNext, ClaimTask, FollowUp, OutboxRow, RecordResult, Recorded, TaskMessage};
 use agentwrite::task::{ClaimedTask, Hint, NewTask, TaskKey};
 use rusqlite::{Connection, params};
 
 use super::attempt::start_attempt;
+use super::claim::claim_task;
+use super::dispatch::waiting_task;
 use super::record::Accepted;
 use super::statement::{execute, first};
 
@@ -23,7 +25,12 @@ pub(super) fn follow_up(
         })
         .collect();
     let (mut next, mut publish) = (None, Vec::new());
-    let direct = !tasks.is_empty() && follows_at_once(connection, record.task.run.as_str())?;
+    let mode = if tasks.is_empty() && record.claim_next.is_none() {
+        Mode::Waits
+    } else {
+        mode(connection, record.task.run.as_str())?
+    };
+    let direct = mode == Mode::Direct;
     // One attempt was offered, so one task is claimed; the others are published.
     let mut offered = record.claim_next.as_ref().filter(|_| direct);
     for task in tasks {
@@ -42,13 +49,56 @@ pub(super) fn follow_up(
             None => {}
         }
     }
+    if let (Mode::Ordered, Some(claim)) = (mode, &record.claim_next) {
+        next = claim_best(connection, record, claim)?;
+    }
     Ok(Recorded::Accepted { next, publish })
 }
 
-/// Whether the run is running and not in its tail, where the dispatcher chooses.
-fn follows_at_once(connection: &Connection, run: &str) -> rusqlite::Result<bool> {
+/// What becomes of follow-up tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// Claimed or published at once.
+    Direct,
+    /// The tail: the best of all that wait goes first.
+    Ordered,
+    /// The run is not running.
+    Waits,
+}
+
+fn mode(connection: &Connection, run: &str) -> rusqlite::Result<Mode> {
     let mode: Option<(String, bool)> = first(connection, sql!("run_modes"), [run], |row| row.try_into())?;
-    Ok(mode.is_some_and(|(state, ordered)| state == "running" && !ordered))
+    Ok(match mode {
+        Some((state, ordered)) if state == "running" => {
+            if ordered {
+                Mode::Ordered
+            } else {
+                Mode::Direct
+            }
+        }
+        _ => Mode::Waits,
+    })
+}
+
+/// Claims what dispatch would choose, if it is of the kind that the caller works on: the slot that this commit frees is
+/// taken again without another transaction.
+fn claim_best(
+    connection: &Connection,
+    record: &RecordResult,
+    claim: &ClaimNext,
+) -> rusqlite::Result<Option<ClaimedTask>> {
+    let run = &record.task.run;
+    let waiting = params![run.as_str(), record.now.0, 1];
+    let best = first(connection, sql!("dispatch_choose"), waiting, |row| waiting_task(run, row))?;
+    let Some((_, best)) = best.filter(|(_, best)| best.kind == record.task.kind) else { return Ok(None) };
+    let claim = ClaimTask {
+        task: best,
+        owner: record.owner.clone(),
+        attempt: claim.attempt.clone(),
+        lease: claim.lease,
+        now: record.now,
+    };
+    claim_task(connection, &claim)
 }
 
 fn claim_of(record: &RecordResult, task: &NewTask, accepted: &Accepted, claim: &ClaimNext) -> ClaimedTask {
@@ -98,8 +148,7 @@ fn write_task(
 
 /// Writes the outbox row of a task, or renews the one it has.
 pub(super) fn add_outbox(connection: &Connection, key: &TaskKey, now: i64) -> rusqlite::Result<OutboxRow> {
-    let parameters =
-        params![key.run.as_str(), key.kind.as_str(), key.subject, key.place, key.revision, now];
+    let parameters = params![key.run.as_str(), key.kind.as_str(), key.subject, key.place, key.revision, now];
     execute(connection, sql!("outbox_add"), parameters)?;
     Ok(OutboxRow { id: connection.last_insert_rowid(), message: TaskMessage { task: key.clone() } })
 }

@@ -37,12 +37,7 @@ pub(super) fn load_context(
     Ok(Some(context))
 }
 
-fn load_plan(
-    connection: &Connection,
-    run: &RunId,
-    sample: &SampleId,
-    revision: u32,
-) -> rusqlite::Result<Option<Plan>> {
+fn load_plan(connection: &Connection, run: &RunId, sample: &SampleId, revision: u32) -> rusqlite::Result<Option<Plan>> {
     first(connection, sql!("load_plan"), params![run.as_str(), sample.as_str(), revision], |row| json(row, 0))
 }
 

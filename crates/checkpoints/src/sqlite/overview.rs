@@ -113,9 +113,7 @@ impl SqliteStore {
     pub async fn unbacked(&self, run: &RunId) -> Result<Vec<(String, String)>, StoreError> {
         let run = run.clone();
         self.reader
-            .run("unbacked", move |connection| {
-                all(connection, sql!("check_i2"), [run.as_str()], |row| row.try_into())
-            })
+            .run("unbacked", move |connection| all(connection, sql!("check_i2"), [run.as_str()], |row| row.try_into()))
             .await
     }
 

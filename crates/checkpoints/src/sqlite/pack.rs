@@ -87,8 +87,7 @@ impl PackStore for SqliteStore {
         let (run, files) = (run.clone(), files.to_vec());
         self.writer
             .run("publish_shard", move |connection| {
-                let parameters =
-                    params![run.as_str(), range.number(), fence, rows as i64, to_json(&files)?, now.0];
+                let parameters = params![run.as_str(), range.number(), fence, rows as i64, to_json(&files)?, now.0];
                 Ok(execute(connection, sql!("shard_publish"), parameters)? == 1)
             })
             .await
@@ -128,10 +127,9 @@ impl PackStore for SqliteStore {
         let after = after.map_or(-1, |after| after as i64);
         self.reader
             .run("complete_samples", move |connection| {
-                let samples =
-                    all(connection, sql!("complete_samples"), params![run.as_str(), after, most], |row| {
-                        complete_one(connection, &run, row)
-                    })?;
+                let samples = all(connection, sql!("complete_samples"), params![run.as_str(), after, most], |row| {
+                    complete_one(connection, &run, row)
+                })?;
                 Ok(samples.into_iter().flatten().collect())
             })
             .await
@@ -211,7 +209,6 @@ fn close(
         execute(connection, sql!("close_shard"), params![run.as_str(), number, from, to, now.0])?;
         (1, from, to)
     };
-    let members =
-        all(connection, sql!("shard_members"), key, |row| Ok(SampleId::new(row.get::<_, String>(0)?)))?;
+    let members = all(connection, sql!("shard_members"), key, |row| Ok(SampleId::new(row.get::<_, String>(0)?)))?;
     Ok(Some(ClosedShard { range, members, ordinals: (from as u64, to as u64), fence }))
 }

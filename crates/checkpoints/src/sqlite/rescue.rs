@@ -53,8 +53,7 @@ pub(super) fn send_again(connection: &Connection, run: Option<&str>) -> rusqlite
 
 /// Attempts may be open without a claim: their task was done by another, or dropped.
 fn orphan_the_rest(connection: &Connection, owner: &OwnerId, now: Timestamp) -> rusqlite::Result<()> {
-    let runs: Vec<String> =
-        all(connection, sql!("free_attempts"), params![owner.as_str(), now.0], |row| row.get(0))?;
+    let runs: Vec<String> = all(connection, sql!("free_attempts"), params![owner.as_str(), now.0], |row| row.get(0))?;
     let orphaned = Added { orphaned_calls: 1, ..Added::default() };
     runs.iter().try_for_each(|run| orphaned.write(connection, run))
 }
@@ -70,8 +69,7 @@ fn free(connection: &Connection, claims: &[Held], now: Timestamp) -> rusqlite::R
         };
         limits.insert(run, limit);
         let dies = held.crashes + 1 >= limit;
-        let freed =
-            execute(connection, sql!("rescue_task"), params![held.id, if dies { "dead" } else { "ready" }])?;
+        let freed = execute(connection, sql!("rescue_task"), params![held.id, if dies { "dead" } else { "ready" }])?;
         let orphaned = execute(connection, sql!("rescue_attempt"), params![held.attempt, now.0])? as i64;
         Added { orphaned_calls: orphaned, ..Added::default() }.write(connection, run)?;
         // None is freed where the death of a sibling earlier in this list has dropped the task.

@@ -149,8 +149,7 @@ fn would_leave(
     supplement: &mut Option<u32>,
 ) -> rusqlite::Result<()> {
     if supplement.is_none() && is_closed(connection, run, sample.range)? {
-        *supplement =
-            first(connection, sql!("retry_supplement_next"), params![run.as_str()], |row| row.get(0))?;
+        *supplement = first(connection, sql!("retry_supplement_next"), params![run.as_str()], |row| row.get(0))?;
     }
     Ok(())
 }
@@ -190,18 +189,31 @@ fn go_on(
         head = Some(last);
     }
     let words: u64 = keep.sections.iter().map(|section| u64::from(section.words)).sum();
-    execute(connection, sql!("retry_sample"), params![run.as_str(), sample.sample.as_str(), state.as_str(), revision, places as i64, keep.sections.len() as i64, words as i64, head.map(Hash::to_hex), model, range])?;
+    execute(
+        connection,
+        sql!("retry_sample"),
+        params![
+            run.as_str(),
+            sample.sample.as_str(),
+            state.as_str(),
+            revision,
+            places as i64,
+            keep.sections.len() as i64,
+            words as i64,
+            head.map(Hash::to_hex),
+            model,
+            range
+        ],
+    )?;
     Ok(())
 }
 
-fn keep_plan(
-    connection: &Connection,
-    run: &RunId,
-    sample: &Chosen,
-    revision: u32,
-    head: Hash,
-) -> rusqlite::Result<()> {
-    execute(connection, sql!("retry_plan"), params![run.as_str(), sample.sample.as_str(), sample.revision, revision, head.to_hex()])?;
+fn keep_plan(connection: &Connection, run: &RunId, sample: &Chosen, revision: u32, head: Hash) -> rusqlite::Result<()> {
+    execute(
+        connection,
+        sql!("retry_plan"),
+        params![run.as_str(), sample.sample.as_str(), sample.revision, revision, head.to_hex()],
+    )?;
     Ok(())
 }
 
@@ -213,6 +225,10 @@ fn keep_section(
     place: u32,
     head: Hash,
 ) -> rusqlite::Result<()> {
-    execute(connection, sql!("retry_section"), params![run.as_str(), sample.sample.as_str(), sample.revision, revision, place, head.to_hex()])?;
+    execute(
+        connection,
+        sql!("retry_section"),
+        params![run.as_str(), sample.sample.as_str(), sample.revision, revision, place, head.to_hex()],
+    )?;
     Ok(())
 }

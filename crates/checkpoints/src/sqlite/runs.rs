@@ -24,11 +24,11 @@ impl RunStore for SqliteStore {
         let (id, name, config, limits) = (id.clone(), name.to_owned(), config.clone(), *limits);
         self.writer
             .run("create_run", move |connection| {
-                    execute(connection, sql!("run_insert"), params![id.as_str(), &name, to_json(&limits)?, now.0])?;
-                    insert_config(connection, &id, 1, &config)?;
-                    execute(connection, sql!("run_insert_total"), params![id.as_str()])?;
-                    read_run(connection, &id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)
-})
+                execute(connection, sql!("run_insert"), params![id.as_str(), &name, to_json(&limits)?, now.0])?;
+                insert_config(connection, &id, 1, &config)?;
+                execute(connection, sql!("run_insert_total"), params![id.as_str()])?;
+                read_run(connection, &id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)
+            })
             .await
     }
 
@@ -59,9 +59,9 @@ impl RunStore for SqliteStore {
         let run = run.clone();
         self.writer
             .run("start_run", move |connection| {
-                    execute(connection, sql!("run_start"), params![run.as_str()])?;
-                    Ok(())
-})
+                execute(connection, sql!("run_start"), params![run.as_str()])?;
+                Ok(())
+            })
             .await
     }
 
@@ -94,9 +94,9 @@ impl RunStore for SqliteStore {
         let run = run.clone();
         self.writer
             .run("finish_run", move |connection| {
-                    execute(connection, sql!("run_finish"), params![run.as_str()])?;
-                    one(connection, sql!("run_state"), [run.as_str()], |row| read_state(row, 0))
-})
+                execute(connection, sql!("run_finish"), params![run.as_str()])?;
+                one(connection, sql!("run_state"), [run.as_str()], |row| read_state(row, 0))
+            })
             .await
     }
 }
@@ -125,24 +125,14 @@ fn as_run(row: &Row<'_>) -> rusqlite::Result<Run> {
     })
 }
 
-fn insert_config(
-    connection: &Connection,
-    run: &RunId,
-    version: u32,
-    config: &RunConfig,
-) -> rusqlite::Result<()> {
+fn insert_config(connection: &Connection, run: &RunId, version: u32, config: &RunConfig) -> rusqlite::Result<()> {
     execute(connection, sql!("run_insert_config"), params![run.as_str(), version, to_json(config)?])?;
     Ok(())
 }
 
-fn add_samples(
-    connection: &Connection,
-    run: &RunId,
-    inputs: &[(Input, u32)],
-) -> rusqlite::Result<Added> {
+fn add_samples(connection: &Connection, run: &RunId, inputs: &[(Input, u32)]) -> rusqlite::Result<Added> {
     let mut added = Added::default();
-    let mut ordinal: i64 =
-        one(connection, sql!("sample_next_ordinal"), params![run.as_str()], |row| row.get(0))?;
+    let mut ordinal: i64 = one(connection, sql!("sample_next_ordinal"), params![run.as_str()], |row| row.get(0))?;
     let shard_size = read_run(connection, run)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?.config.shard_size.max(1);
     // A closed shard never changes (I7): rows whose range is closed share a supplementary one.
     let mut supplement = None;
@@ -150,7 +140,11 @@ fn add_samples(
     for (input, estimate) in inputs {
         let sample = input.sample_id();
         let main = Range::Main((ordinal as u64 / u64::from(shard_size)) as u32).number();
-        let inserted = execute(connection, sql!("sample_insert"), params![run.as_str(), sample.as_str(), ordinal, input.key().to_hex(), main, estimate])?;
+        let inserted = execute(
+            connection,
+            sql!("sample_insert"),
+            params![run.as_str(), sample.as_str(), ordinal, input.key().to_hex(), main, estimate],
+        )?;
         if inserted == 0 {
             added.present += 1;
             continue;
@@ -170,12 +164,7 @@ fn add_samples(
     Ok(added)
 }
 
-fn set_range(
-    connection: &Connection,
-    run: &RunId,
-    sample: &SampleId,
-    range: i64,
-) -> rusqlite::Result<()> {
+fn set_range(connection: &Connection, run: &RunId, sample: &SampleId, range: i64) -> rusqlite::Result<()> {
     execute(connection, sql!("sample_set_range"), params![run.as_str(), sample.as_str(), range])?;
     Ok(())
 }
@@ -229,12 +218,7 @@ fn control_run(
     Ok(after)
 }
 
-fn set_state(
-    connection: &Connection,
-    run: &RunId,
-    state: &str,
-    reason: Option<&String>,
-) -> rusqlite::Result<()> {
+fn set_state(connection: &Connection, run: &RunId, state: &str, reason: Option<&String>) -> rusqlite::Result<()> {
     execute(connection, sql!("run_set_state"), params![run.as_str(), state, reason])?;
     Ok(())
 }

@@ -25,13 +25,13 @@ impl TrafficStore for SqliteStore {
         let (run, endpoint) = (run.clone(), endpoint.to_owned());
         self.writer
             .run("settle", move |connection| {
-                    let (limits, _) = limits_of(connection, &run)?;
-                    let Some(tpm) = limits.tpm else { return Ok(()) };
-                    let bucket = format!("tokens {endpoint}");
-                    let back = unused_tokens as f64 * MINUTE_MS / f64::from(tpm.max(1));
-                    let Some(free_at) = free_at(connection, &bucket)? else { return Ok(()) };
-                    write_bucket(connection, &bucket, free_at - back)
-})
+                let (limits, _) = limits_of(connection, &run)?;
+                let Some(tpm) = limits.tpm else { return Ok(()) };
+                let bucket = format!("tokens {endpoint}");
+                let back = unused_tokens as f64 * MINUTE_MS / f64::from(tpm.max(1));
+                let Some(free_at) = free_at(connection, &bucket)? else { return Ok(()) };
+                write_bucket(connection, &bucket, free_at - back)
+            })
             .await
     }
 
@@ -45,9 +45,9 @@ impl TrafficStore for SqliteStore {
         let (endpoint, reason) = (endpoint.to_owned(), reason.to_owned());
         self.writer
             .run("close_gate", move |connection| {
-                    execute(connection, sql!("gate_close"), params![&endpoint, until.0, &reason])?;
-                    Ok(())
-})
+                execute(connection, sql!("gate_close"), params![&endpoint, until.0, &reason])?;
+                Ok(())
+            })
             .await
     }
 

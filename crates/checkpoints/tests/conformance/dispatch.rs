@@ -150,7 +150,7 @@ pub async fn a_late_confirmation_deletes_nothing_newer<F: Fixture>() {
     }
 }
 
-/// Admission sets whether the run is ordered, and only that decides whether follow-ups wait.
+/// Admission sets whether the run is ordered, and only that decides whether unclaimed follow-ups are published.
 pub async fn admission_sets_the_order<F: Fixture>() {
     let fixture = F::fresh().await;
     let scene = Scene::of(fixture.store(), 1).await;
@@ -158,14 +158,10 @@ pub async fn admission_sets_the_order<F: Fixture>() {
     let mut next = task;
     for (ordered, place) in [(true, 0), (false, 1)] {
         scene.store.admit(&scene.run, &[], ordered, scene.tick()).await.expect("admit");
-        let mut record = scene.section_result(&next, &text(0, place)).await;
-        record.claim_next = Some(scene.claim_next());
-        let (claimed, _) = scene.accept(&record).await;
-        assert_eq!(claimed.is_none(), ordered);
-        next = match claimed {
-            Some(claimed) => claimed,
-            None => scene.claim(&scene.section_key(0, place + 1)).await,
-        };
+        let record = scene.section_result(&next, &text(0, place)).await;
+        let (_, published) = scene.accept(&record).await;
+        assert_eq!(published.is_empty(), ordered);
+        next = scene.claim(&scene.section_key(0, place + 1)).await;
     }
     scene.sound().await;
 }

@@ -1,10 +1,10 @@
 //! `record_result`: what a result sets in motion, in the same transaction.
 
 use agentwrite::config::{Limits, RunConfig};
-use agentwrite::ports::{DispatchStore, Recorded, TaskStore};
+use agentwrite::ports::{Admit, DispatchStore, Recorded, TaskStore};
 use agentwrite::sample::SampleState;
 
-use crate::material::{LEASE, text};
+use crate::material::{LEASE, sample, text};
 use crate::scene::Scene;
 use crate::{Fixture, checks};
 
@@ -74,14 +74,47 @@ pub async fn an_unclaimed_follow_up_is_published<F: Fixture>() {
     checks::a_published_task_has_an_outbox_row(F::fresh().await.store()).await.expect("conforms");
 }
 
-/// In the tail (ordered) a follow-up is neither claimed nor published: dispatch chooses among all.
+/// In the tail (ordered) a commit claims what dispatch would choose, whatever its sample: the longest of all that wait.
+pub async fn an_ordered_runs_commit_claims_the_best<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let scene = Scene::of(fixture.store(), 3).await;
+    for (index, steps) in [(0, 3), (1, 9), (2, 1)] {
+        scene.planned(index, steps).await;
+    }
+    let admits: Vec<Admit> = (0..3).map(|index| Admit { sample: sample(index), write: true }).collect();
+    scene.store.admit(&scene.run, &admits, true, scene.tick()).await.expect("admit");
+    let mut task = scene.claim(&scene.section_key(0, 0)).await;
+    for (index, place, next) in [(0, 0, (1, 0)), (1, 0, (1, 1))] {
+        let mut record = scene.section_result(&task, &text(index, place)).await;
+        record.claim_next = Some(scene.claim_next());
+        let (claimed, published) = scene.accept(&record).await;
+        task = claimed.expect("a task waits");
+        assert_eq!((task.key.clone(), published.len()), (scene.section_key(next.0, next.1), 0));
+        assert_eq!(scene.outcome(u64::from(next.0), &task.attempt).await.0, "started");
+    }
+    scene.sound().await;
+}
+
+/// A slot of sections does not take a plan, which goes first: it is left to dispatch.
+pub async fn an_ordered_runs_commit_claims_no_other_kind<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let scene = Scene::of(fixture.store(), 2).await;
+    let task = scene.writing(0, 2).await;
+    scene.admit(1, false, true).await;
+    let mut record = scene.section_result(&task, &text(0, 0)).await;
+    record.claim_next = Some(scene.claim_next());
+    assert_eq!(scene.accept(&record).await.0, None);
+    let dispatched = scene.store.dispatch_ready(&scene.run, 1, scene.tick()).await.expect("dispatch_ready");
+    assert_eq!(dispatched.rows[0].message.task, scene.plan_key(1));
+}
+
+/// Without a wish to go on, a follow-up in the tail is neither claimed nor published: dispatch chooses among all.
 pub async fn an_ordered_runs_follow_up_waits<F: Fixture>() {
     let fixture = F::fresh().await;
     let scene = Scene::of(fixture.store(), 1).await;
     let task = scene.writing(0, 2).await;
     scene.store.admit(&scene.run, &[], true, scene.tick()).await.expect("admit");
-    let mut record = scene.section_result(&task, &text(0, 0)).await;
-    record.claim_next = Some(scene.claim_next());
+    let record = scene.section_result(&task, &text(0, 0)).await;
     assert_eq!(scene.record(&record).await, Recorded::Accepted { next: None, publish: Vec::new() });
     assert!(scene.outbox().await.is_empty());
     let dispatched = scene.store.dispatch_ready(&scene.run, 1, scene.tick()).await.expect("dispatch_ready");

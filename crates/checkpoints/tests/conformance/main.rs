@@ -141,6 +141,8 @@ macro_rules! conformance {
                     a_claimed_follow_up_starts_its_attempt
                     a_claimed_follow_up_has_a_lease
                     an_unclaimed_follow_up_is_published
+                    an_ordered_runs_commit_claims_the_best
+                    an_ordered_runs_commit_claims_no_other_kind
                     an_ordered_runs_follow_up_waits
                     a_paused_runs_follow_up_waits
                     the_follow_up_continues_the_chain

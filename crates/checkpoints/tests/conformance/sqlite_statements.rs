@@ -49,20 +49,17 @@ fn every_statement_says_who_calls_it() {
 /// The plan of a statement, one step a line.
 fn plan(connection: &Connection, sql: &str) -> Vec<String> {
     let mut explain = connection.prepare(&format!("explain query plan {sql}")).expect("a plan");
-    let steps = explain.query_map(rusqlite::params_from_iter(vec![rusqlite::types::Null; explain.parameter_count()]), |row| row.get(3));
+    let steps = explain
+        .query_map(rusqlite::params_from_iter(vec![rusqlite::types::Null; explain.parameter_count()]), |row| {
+            row.get(3)
+        });
     steps.expect("a plan").collect::<Result<_, _>>().expect("steps")
 }
 
 /// What may be read from end to end: rows that the statement itself brings, tables that stay small, and the partial indices,
 /// which hold only what is live or open, so that going through them costs what is in flight, not what was ever written.
-const SMALL: &[&str] = &[
-    "members",
-    "outbox",
-    "r",
-    "ranges",
-    "task USING INDEX task_live",
-    "attempt USING INDEX attempt_open",
-];
+const SMALL: &[&str] =
+    &["members", "outbox", "r", "ranges", "task USING INDEX task_live", "attempt USING INDEX attempt_open"];
 
 fn reads_everything(step: &str) -> bool {
     let brought =

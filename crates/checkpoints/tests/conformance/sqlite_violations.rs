@@ -97,9 +97,8 @@ async fn each_broken_invariant_is_named() {
         let copy = folder.path().join("longhand.db");
         open(&fixture.path()).execute("vacuum into ?1", [copy.to_str()]).expect("a copy");
         let connection = open(&copy);
-        let changed = connection
-            .execute(statement, [sample(*index).as_str()])
-            .unwrap_or_else(|error| panic!("{what}: {error}"));
+        let changed =
+            connection.execute(statement, [sample(*index).as_str()]).unwrap_or_else(|error| panic!("{what}: {error}"));
         assert!(changed > 0, "{what}: nothing was broken");
         connection.close().expect("closes");
         let store = checkpoints::sqlite::SqliteStore::open(&copy).await.expect("the copy opens");
