@@ -18,6 +18,8 @@ pub mod sample;
 pub mod section;
 mod signature;
 mod speech;
+#[cfg(test)]
+mod speed;
 
 pub use ngrams::NgramIndex;
 pub use signature::{Signature, signature, similarity};
