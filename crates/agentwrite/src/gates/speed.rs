@@ -6,10 +6,10 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use super::ngrams::{WORDS, distances, gram_hashes, word_hashes};
+use super::ngrams::{WORDS, distances, gram_hashes};
 use super::sample::{EvalPrompts, SampleInput, SamplePolicy};
 use super::section::{SectionInput, SectionPolicy};
-use super::{NgramIndex, sample, section, signature};
+use super::{NgramIndex, WordHashes, sample, section, signature};
 use crate::call::{ChatAnswer, Finish, Message, StatedLimits, Usage};
 use crate::clean::{clean_section, join, trim_echo};
 use crate::config::{Mode, TextConfig};
@@ -167,7 +167,7 @@ fn answer(text: &str) -> ChatAnswer {
 /// A text and what stands before it.
 struct Case {
     text: String,
-    hashes: Vec<u64>,
+    hashes: WordHashes,
     grams: Vec<u64>,
     earlier: NgramIndex,
     manuscript: Manuscript,
@@ -176,7 +176,7 @@ struct Case {
 fn cases() -> Vec<Case> {
     let case = |texts: &Vec<String>| {
         let manuscript = Manuscript::new(context(&texts[..3]), Hash::of("test", &[""]));
-        let hashes = word_hashes(&texts[3]);
+        let hashes = WordHashes::of(&texts[3]);
         let grams = gram_hashes(&hashes, WORDS);
         Case { text: texts[3].clone(), hashes, grams, earlier: manuscript.index().clone(), manuscript }
     };
@@ -188,19 +188,18 @@ fn cases() -> Vec<Case> {
 fn of_each_function() {
     let cases = cases();
     println!("a section of {} bytes, {} words", cases[0].text.len(), words::paper(&cases[0].text));
-    time("word_hashes", &cases, |case| word_hashes(&case.text));
+    time("WordHashes::of", &cases, |case| WordHashes::of(&case.text));
     time("gram_hashes", &cases, |case| gram_hashes(&case.hashes, WORDS));
     time("distances", &cases, |case| distances(&case.grams));
     time("overlap_of", &cases, |case| case.earlier.overlap_of(&case.grams));
     time("NgramIndex::add, fourth", &cases, |case| {
         let mut index = case.earlier.clone();
-        index.add(&case.text);
+        index.add(&case.hashes);
         index
     });
-    time("signature", &cases, |case| signature(&case.text));
+    time("signature", &cases, |case| signature(&case.hashes));
     time("words::paper", &cases, |case| words::paper(&case.text));
     time("words::unicode", &cases, |case| words::unicode(&case.text));
-    time("words_unicode (packer)", &cases, |case| words_unicode(&case.text));
     time("detect", &cases, |case| detect(&case.text));
     time("clean_section", &cases, |case| clean_section(&case.text));
     time("trim_echo", &cases, |case| {
@@ -269,11 +268,12 @@ fn verdict(texts: &[String]) -> (sample::SampleVerdict, u32, super::Signature) {
     let text = join(&parts);
     let expected = Some(Language::EN);
     let language = expected.filter(|code| code.contradicted_by(&text).is_none()).or_else(|| detect(&text));
-    let (paper, unicode) = (words::paper(&text) as u32, words_unicode(&text));
+    let (paper, unicode) = (words::paper(&text) as u32, words::unicode(&text) as u32);
     let counted = match WordCounter::for_language(language.map_or("en", Language::code)) {
         WordCounter::Paper => paper,
         WordCounter::Unicode => unicode,
     };
+    let hashes = WordHashes::of(&text);
     let eval = EvalPrompts::new(["A prompt of the benchmark"]);
     let input = SampleInput {
         instruction: "Write a long history of the trade along an invented coast, in English.",
@@ -284,12 +284,5 @@ fn verdict(texts: &[String]) -> (sample::SampleVerdict, u32, super::Signature) {
         section_flags: &[],
         expected_language: expected,
     };
-    (sample::check(&input, &SamplePolicy::default(), Some(&eval)), unicode, signature(&text))
-}
-
-fn words_unicode(text: &str) -> u32 {
-    let in_line = |line: &str| -> usize {
-        if line.is_ascii() { words::unicode(line) } else { line.split(' ').map(words::unicode).sum() }
-    };
-    text.split('\n').map(in_line).sum::<usize>() as u32
+    (sample::check(&input, &hashes, &SamplePolicy::default(), Some(&eval)), unicode, signature(&hashes))
 }
