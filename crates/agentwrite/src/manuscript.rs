@@ -4,7 +4,7 @@ use crate::call::ChatRequest;
 use crate::chain;
 use crate::clean;
 use crate::config::{Mode, TextConfig};
-use crate::gates::NgramIndex;
+use crate::gates::{NgramIndex, WordHashes};
 use crate::ids::Hash;
 use crate::language::{Language, requested_language};
 use crate::plan::Plan;
@@ -58,7 +58,7 @@ impl Manuscript {
             context,
         };
         for text in &manuscript.texts {
-            manuscript.index.add(text);
+            manuscript.index.add(&WordHashes::of(text));
         }
         manuscript
     }
@@ -77,7 +77,7 @@ impl Manuscript {
 
     /// Takes in a section that was accepted, and the tokens of the prompt that it answered.
     pub fn accept(&mut self, section: Section, chain: Hash, prompt_tokens: Option<u64>) {
-        self.index.add(&section.text);
+        self.index.add(&WordHashes::of(&section.text));
         let Section { text, .. } = section;
         self.texts.push(text);
         self.context.candidates.clear();

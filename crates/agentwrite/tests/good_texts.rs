@@ -10,8 +10,8 @@ use std::path::Path;
 
 use agentwrite::call::Finish;
 use agentwrite::clean::{Stripped, clean_section, trim_echo};
-use agentwrite::gates::NgramIndex;
 use agentwrite::gates::section::{Hard, SectionInput, SectionPolicy, Soft, Verdict, check};
+use agentwrite::gates::{NgramIndex, WordHashes};
 use agentwrite::language::requested_language;
 use serde::Deserialize;
 
@@ -74,7 +74,7 @@ fn plan_for(good: &Good) -> Vec<String> {
 /// Judges `text` as the second of three sections, after `earlier`.
 fn judge(text: &str, earlier: &str, plan: &[String], instruction: &str, finish: Finish) -> Verdict {
     let mut index = NgramIndex::new();
-    index.add(earlier);
+    index.add(&WordHashes::of(earlier));
     let cleaned = clean_section(text);
     let (trimmed, _) = trim_echo(&cleaned.text, tail(earlier), plan.get(1).map_or("", String::as_str));
     let input = SectionInput {

@@ -3,7 +3,7 @@
 
 use agentwrite::failure::ErrorCode;
 use agentwrite::gates::sample::{SamplePolicy, check_duplicate};
-use agentwrite::gates::{Signature, signature};
+use agentwrite::gates::{Signature, WordHashes, signature};
 use agentwrite::ids::SampleId;
 use agentwrite::ports::PackedSample;
 
@@ -26,7 +26,7 @@ pub(crate) fn near_duplicates(samples: &[PackedSample], policy: &SamplePolicy) -
 /// The verdict's, or made again if it has another size: written by another build.
 fn signature_of(sample: &PackedSample) -> Signature {
     let stored = sample.verdict.signature.as_slice();
-    stored.try_into().unwrap_or_else(|_| signature(&answer_text(&sample.context)))
+    stored.try_into().unwrap_or_else(|_| signature(&WordHashes::of(&answer_text(&sample.context))))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use agentwrite::clean;
 use agentwrite::config::RunConfig;
 use agentwrite::failure::ErrorCode;
 use agentwrite::gates::sample::{self, EvalPrompts, Gate, SampleInput};
-use agentwrite::gates::signature;
+use agentwrite::gates::{WordHashes, signature};
 use agentwrite::language::{Language, detect};
 use agentwrite::manuscript::expected_language;
 use agentwrite::plan::Plan;
@@ -21,7 +21,7 @@ pub fn judge_sample(context: &SampleContext, config: &RunConfig, eval: Option<&E
     // A language that the detector cannot tell from its neighbours is believed if the text does not contradict it.
     let language = expected.filter(|code| code.contradicted_by(&text).is_none()).or_else(|| detect(&text));
     let paper = words::paper(&text) as u32;
-    let unicode = words_unicode(&text);
+    let unicode = words::unicode(&text) as u32;
     let counted = match WordCounter::for_language(language.map_or("en", Language::code)) {
         WordCounter::Paper => paper,
         WordCounter::Unicode => unicode,
@@ -37,7 +37,8 @@ pub fn judge_sample(context: &SampleContext, config: &RunConfig, eval: Option<&E
         section_flags: &section_flags,
         expected_language: expected,
     };
-    let said = sample::check(&input, &config.sample_policy, eval);
+    let hashes = WordHashes::of(&text);
+    let said = sample::check(&input, &hashes, &config.sample_policy, eval);
     let mut flags: BTreeSet<String> = section_flags.iter().flatten().cloned().collect();
     flags.extend(said.flags.iter().map(|finding| code_of(finding.kind).as_str().to_owned()));
     Verdict {
@@ -47,7 +48,7 @@ pub fn judge_sample(context: &SampleContext, config: &RunConfig, eval: Option<&E
         words: paper,
         words_unicode: unicode,
         language: language.map(|language| language.code().to_owned()),
-        signature: signature(&text).to_vec(),
+        signature: signature(&hashes).to_vec(),
     }
 }
 
@@ -68,15 +69,6 @@ pub(crate) fn code_of(gate: Gate) -> ErrorCode {
         Gate::EvalOverlap => ErrorCode::EvalOverlap,
         Gate::Duplicate => ErrorCode::Duplicate,
     }
-}
-
-/// Piece by piece: no word crosses a line end or a space, and a piece of plain ASCII is counted several times faster. One
-/// curly quote must not make a whole text slow.
-fn words_unicode(text: &str) -> u32 {
-    let in_line = |line: &str| -> usize {
-        if line.is_ascii() { words::unicode(line) } else { line.split(' ').map(words::unicode).sum() }
-    };
-    text.split('\n').map(in_line).sum::<usize>() as u32
 }
 
 #[cfg(test)]

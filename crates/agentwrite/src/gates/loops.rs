@@ -35,11 +35,12 @@ pub(crate) fn circling(distances: &[u32]) -> Loop {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ngrams::{WORDS, distances, gram_hashes, word_hashes};
+    use super::super::WordHashes;
+    use super::super::ngrams::{WORDS, distances, gram_hashes};
     use super::*;
 
     fn share(text: &str) -> f64 {
-        circling(&distances(&gram_hashes(&word_hashes(text), WORDS))).share
+        circling(&distances(&gram_hashes(&WordHashes::of(text), WORDS))).share
     }
 
     #[test]

@@ -18,9 +18,13 @@ pub mod sample;
 pub mod section;
 mod signature;
 mod speech;
+#[cfg(test)]
+mod speed;
+mod word_hashes;
 
 pub use ngrams::NgramIndex;
 pub use signature::{Signature, signature, similarity};
+pub use word_hashes::WordHashes;
 
 /// The longest piece of offending text that is stored as evidence, in bytes.
 pub const EVIDENCE_BYTES: usize = 200;

@@ -1,8 +1,9 @@
 //! Word n-grams as hashes: what repeats, within a text and against earlier ones.
 //!
-//! A word is a run of letters and digits, without regard to case; a character of a script that writes no spaces (Han,
-//! kana, Thai, ...) is a word of its own. Thirteen words in a row that occur twice are no coincidence (the length
+//! Thirteen words in a row that occur twice are no coincidence (the length
 //! that Self-Lengthen and the pre-training literature use).
+
+use super::WordHashes;
 
 /// Words in a row.
 pub(crate) const WORDS: usize = 13;
@@ -25,17 +26,17 @@ impl NgramIndex {
     }
 
     /// Adds a text. N-grams do not reach across the seam between two added texts.
-    pub fn add(&mut self, text: &str) {
-        let mut new: Vec<u64> =
-            gram_hashes(&word_hashes(text), WORDS).into_iter().filter(|hash| is_kept(*hash)).collect();
+    pub fn add(&mut self, text: &WordHashes) {
+        let mut new = gram_hashes(text, WORDS);
+        new.retain(|hash| is_kept(*hash));
         new.sort_unstable();
         new.dedup();
         self.hashes = merged(&self.hashes, &new);
     }
 
     /// The share (0 to 1) of the text's n-grams that occur in the index; 0 for a text of fewer than 13 words.
-    pub fn overlap(&self, text: &str) -> f64 {
-        self.overlap_of(&gram_hashes(&word_hashes(text), WORDS))
+    pub fn overlap(&self, text: &WordHashes) -> f64 {
+        self.overlap_of(&gram_hashes(text, WORDS))
     }
 
     pub(crate) fn overlap_of(&self, grams: &[u64]) -> f64 {
@@ -51,8 +52,8 @@ impl NgramIndex {
     }
 
     /// The share (0 to 1) of the text's n-grams that repeat an earlier one of the same text.
-    pub fn inner_repetition(text: &str) -> f64 {
-        repeated_share(&gram_hashes(&word_hashes(text), WORDS))
+    pub fn inner_repetition(text: &WordHashes) -> f64 {
+        repeated_share(&gram_hashes(text, WORDS))
     }
 
     /// Number of n-grams kept.
@@ -99,80 +100,21 @@ pub(crate) fn share_of_repeats(distances: &[u32]) -> f64 {
 
 /// For each n-gram how many words ago it stood last, 0 if never.
 pub(crate) fn distances(grams: &[u64]) -> Vec<u32> {
-    // Open addressing on hashes that are already well mixed; half empty, so that a probe is short.
-    let slots = (grams.len() * 2).next_power_of_two();
-    let mut last: Vec<(u64, u32)> = vec![(0, 0); slots];
+    // Open addressing on hashes that are already well mixed; a quarter full at most, so that a probe is short. A slot holds
+    // a place, counted from 1, and not the hash: so the table stays in the nearest cache.
+    let slots = (grams.len() * 4).next_power_of_two();
+    let mut last = vec![0_u32; slots];
     let mut distances = Vec::with_capacity(grams.len());
     for (gram, now) in grams.iter().zip(1_u32..) {
         let mut slot = *gram as usize & (slots - 1);
-        while last[slot].1 != 0 && last[slot].0 != *gram {
+        while last[slot] != 0 && grams[last[slot] as usize - 1] != *gram {
             slot = (slot + 1) & (slots - 1);
         }
-        let before = last[slot].1;
+        let before = last[slot];
         distances.push(if before == 0 { 0 } else { now - before });
-        last[slot] = (*gram, now);
+        last[slot] = now;
     }
     distances
-}
-
-/// One hash for each word of `text`, in order.
-pub(crate) fn word_hashes(text: &str) -> Vec<u64> {
-    let bytes = text.as_bytes();
-    let mut hashes = Vec::with_capacity(text.len() / 5);
-    let mut word = Word::default();
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        // ASCII goes through without decoding: it is most of most texts.
-        if byte.is_ascii_alphanumeric() {
-            word.push(byte.to_ascii_lowercase());
-            at += 1;
-        } else if byte.is_ascii() {
-            hashes.extend(word.end());
-            at += 1;
-        } else {
-            let Some(c) = text[at..].chars().next() else { break };
-            at += c.len_utf8();
-            if stands_alone(c) {
-                hashes.extend(word.end());
-                word.push_char(c);
-                hashes.extend(word.end());
-            } else if c.is_alphanumeric() || is_mark(c) {
-                c.to_lowercase().for_each(|lower| word.push_char(lower));
-            } else {
-                hashes.extend(word.end());
-            }
-        }
-    }
-    hashes.extend(word.end());
-    hashes
-}
-
-/// The hash of a word while its bytes come in (FNV-1a, mixed at the end): one multiplication a byte and no buffer.
-struct Word {
-    hash: u64,
-}
-
-impl Default for Word {
-    fn default() -> Self {
-        Self { hash: Self::EMPTY }
-    }
-}
-
-impl Word {
-    const EMPTY: u64 = 0xcbf2_9ce4_8422_2325;
-
-    fn push(&mut self, byte: u8) {
-        self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    }
-
-    fn push_char(&mut self, c: char) {
-        c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| self.push(byte));
-    }
-
-    fn end(&mut self) -> Option<u64> {
-        let hash = std::mem::replace(&mut self.hash, Self::EMPTY);
-        (hash != Self::EMPTY).then(|| mix(hash))
-    }
 }
 
 /// Rolling hashes of every `width` words in a row.
@@ -197,24 +139,12 @@ pub(crate) fn gram_hashes(words: &[u64], width: usize) -> Vec<u64> {
 }
 
 /// Spreads a polynomial hash over all bits, low ones included, since those choose what is kept.
-const fn mix(mut hash: u64) -> u64 {
+pub(super) const fn mix(mut hash: u64) -> u64 {
     hash ^= hash >> 33;
     hash = hash.wrapping_mul(0xff51_afd7_ed55_8ccd);
     hash ^= hash >> 33;
     hash = hash.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     hash ^ (hash >> 33)
-}
-
-/// Characters of scripts that put no spaces between words.
-pub(crate) fn stands_alone(c: char) -> bool {
-    matches!(u32::from(c),
-        0x3041..=0x30ff | 0x3400..=0x4dbf | 0x4e00..=0x9fff | 0xf900..=0xfaff | 0x2_0000..=0x3_ffff
-        | 0x0e01..=0x0eff | 0x1000..=0x109f | 0x1780..=0x17ff)
-}
-
-/// Marks that belong to a word though they are no letters (Devanagari's virama, joiners).
-fn is_mark(c: char) -> bool {
-    matches!(u32::from(c), 0x0300..=0x036f | 0x0900..=0x0963 | 0x0966..=0x0dff | 0x200c | 0x200d)
 }
 
 #[cfg(test)]
@@ -226,28 +156,34 @@ mod tests {
         (0..words).map(|i| format!("w{}", (i * 7919 + seed * 104_729) % 100_003)).collect::<Vec<_>>().join(" ")
     }
 
+    fn words(text: &str) -> WordHashes {
+        WordHashes::of(text)
+    }
+
     #[test]
     fn overlap_is_the_share_that_was_there_before() {
         let (old, new) = (prose(1, 600), prose(2, 600));
+        let both = words(&format!("{old} {new}"));
+        let (old, new) = (words(&old), words(&new));
         let mut index = NgramIndex::new();
         index.add(&old);
         assert!(index.overlap(&old) > 0.999);
         assert!(index.overlap(&new) < 0.001);
-        let half = index.overlap(&format!("{old} {new}"));
+        let half = index.overlap(&both);
         assert!((0.4..0.6).contains(&half), "{half}");
     }
 
     #[test]
     fn case_and_punctuation_do_not_hide_a_copy() {
         let mut index = NgramIndex::new();
-        index.add(&prose(1, 200));
-        assert!(index.overlap(&prose(1, 200).to_uppercase().replace(' ', ", ")) > 0.999);
+        index.add(&words(&prose(1, 200)));
+        assert!(index.overlap(&words(&prose(1, 200).to_uppercase().replace(' ', ", "))) > 0.999);
     }
 
     #[test]
     fn chinese_is_read_by_character() {
         let mut index = NgramIndex::new();
-        let old = "天地玄黄宇宙洪荒日月盈昃辰宿列张寒来暑往秋收冬藏闰余成岁律吕调阳云腾致雨露结为霜".repeat(2);
+        let old = words(&"天地玄黄宇宙洪荒日月盈昃辰宿列张寒来暑往秋收冬藏闰余成岁律吕调阳云腾致雨露结为霜".repeat(2));
         index.add(&old);
         assert!(index.overlap(&old) > 0.999);
         assert!(NgramIndex::inner_repetition(&old) > 0.4);
@@ -256,15 +192,15 @@ mod tests {
     #[test]
     fn memory_is_two_bytes_a_word() {
         let mut index = NgramIndex::new();
-        index.add(&prose(3, 20_000));
+        index.add(&words(&prose(3, 20_000)));
         assert!((4_000..6_000).contains(&index.len()), "{}", index.len());
     }
 
     proptest! {
         #[test]
-        fn a_repeated_text_repeats_half(words in prop::collection::vec("[a-z]{3,9}", 60..120)) {
-            let once = words.join(" ");
-            let twice = NgramIndex::inner_repetition(&format!("{once} {once}"));
+        fn a_repeated_text_repeats_half(pieces in prop::collection::vec("[a-z]{3,9}", 60..120)) {
+            let once = pieces.join(" ");
+            let twice = NgramIndex::inner_repetition(&words(&format!("{once} {once}")));
             prop_assert!(twice > 0.4, "{}", twice);
         }
 
@@ -273,11 +209,11 @@ mod tests {
             let mut one_by_one = NgramIndex::new();
             let mut again = NgramIndex::new();
             for piece in &pieces {
-                one_by_one.add(piece);
+                one_by_one.add(&words(piece));
             }
             for piece in pieces.iter().rev() {
-                again.add(piece);
-                again.add(piece);
+                again.add(&words(piece));
+                again.add(&words(piece));
             }
             prop_assert_eq!(one_by_one, again);
         }

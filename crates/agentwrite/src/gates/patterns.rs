@@ -37,10 +37,10 @@ pub(super) struct Probe<'a> {
 }
 
 impl<'a> Probe<'a> {
-    /// `words` counts as [`super::ngrams::word_hashes`] does.
+    /// `words` counts as [`super::WordHashes`] does.
     pub(super) fn new(text: &'a str, words: usize) -> Self {
         let head = &text[..text.floor_char_boundary(HEAD_BYTES)];
-        let characters = head.chars().filter(|c| super::ngrams::stands_alone(*c)).count();
+        let characters = head.chars().filter(|c| super::word_hashes::stands_alone(*c)).count();
         let eastern = characters * 2 > head.chars().count();
         let short = words < if eastern { SHORT_CHARACTERS } else { SHORT_WORDS };
         let masked = speech::mask(if short { text } else { head });
@@ -185,7 +185,7 @@ mod tests {
         "The lamps were lit one after another along the quay, and the men went home to their suppers. ";
 
     fn probe(text: &str, patterns: &Patterns) -> bool {
-        let words = super::super::ngrams::word_hashes(text).len();
+        let words = super::super::WordHashes::of(text).len();
         Probe::new(text, words).find(patterns).is_some()
     }
 

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::ngrams::{WORDS, gram_hashes, repeated_share, word_hashes};
-use super::{Finding, Signature, similarity};
+use super::ngrams::{WORDS, gram_hashes, repeated_share};
+use super::{Finding, Signature, WordHashes, similarity};
 use crate::language::Language;
 
 /// Why a sample is rejected or flagged: a closed list.
@@ -115,14 +115,14 @@ pub struct SampleVerdict {
 pub struct EvalPrompts {
     grams: HashSet<u64>,
     /// Prompts of fewer than 13 words, whole.
-    short: HashSet<Vec<u64>>,
+    short: HashSet<WordHashes>,
 }
 
 impl EvalPrompts {
     /// Builds the set; every 13-gram is kept, a shorter prompt as a whole.
     pub fn new<'a>(prompts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut set = Self::default();
-        for words in prompts.into_iter().map(word_hashes).filter(|words| !words.is_empty()) {
+        for words in prompts.into_iter().map(WordHashes::of).filter(|words| !words.is_empty()) {
             set.grams.extend(gram_hashes(&words, WORDS));
             if words.len() < WORDS {
                 set.short.insert(words);
@@ -131,16 +131,25 @@ impl EvalPrompts {
         set
     }
 
-    /// Whether an instruction is one of the prompts or shares 13 words in a row with one.
-    pub fn overlaps(&self, text: &str) -> bool {
-        let words = word_hashes(text);
-        self.short.contains(&words) || gram_hashes(&words, WORDS).iter().any(|gram| self.grams.contains(gram))
+    /// Whether a text is one of the prompts or shares 13 words in a row with one.
+    pub fn overlaps(&self, text: &WordHashes) -> bool {
+        self.short.contains(text) || self.share_a_gram(&gram_hashes(text, WORDS))
+    }
+
+    fn share_a_gram(&self, grams: &[u64]) -> bool {
+        !self.grams.is_empty() && grams.iter().any(|gram| self.grams.contains(gram))
     }
 }
 
-/// Judges one sample by itself. `eval` holds the prompts to keep clear of.
-pub fn check(input: &SampleInput<'_>, policy: &SamplePolicy, eval: Option<&EvalPrompts>) -> SampleVerdict {
-    let repeated = repeated_share(&gram_hashes(&word_hashes(input.text), WORDS));
+/// Judges one sample by itself. `words` are those of its text, `eval` holds the prompts to keep clear of.
+pub fn check(
+    input: &SampleInput<'_>,
+    words: &WordHashes,
+    policy: &SamplePolicy,
+    eval: Option<&EvalPrompts>,
+) -> SampleVerdict {
+    let grams = gram_hashes(words, WORDS);
+    let repeated = repeated_share(&grams);
     let mut flags = Vec::new();
     if let Some(score) = input.length_score.filter(|score| *score < policy.flag_length_score) {
         flags.push(Finding::new(Gate::LengthScore, &format!("S_l {score:.1}")));
@@ -155,7 +164,7 @@ pub fn check(input: &SampleInput<'_>, policy: &SamplePolicy, eval: Option<&EvalP
             (repeated > policy.reject_repetition).then(|| Finding::new(Gate::Repetition, &share))
         })
         .or_else(|| language(input, policy))
-        .or_else(|| overlap(input, policy, eval));
+        .or_else(|| overlap(input, words, &grams, policy, eval));
     SampleVerdict { rejected, flags }
 }
 
@@ -190,12 +199,19 @@ fn language(input: &SampleInput<'_>, policy: &SamplePolicy) -> Option<Finding<Ga
     Some(Finding::new(Gate::Language, &format!("{found} instead of {expected}")))
 }
 
-fn overlap(input: &SampleInput<'_>, policy: &SamplePolicy, eval: Option<&EvalPrompts>) -> Option<Finding<Gate>> {
+fn overlap(
+    input: &SampleInput<'_>,
+    words: &WordHashes,
+    grams: &[u64],
+    policy: &SamplePolicy,
+    eval: Option<&EvalPrompts>,
+) -> Option<Finding<Gate>> {
     let eval = eval.filter(|_| policy.eval_overlap)?;
-    if eval.overlaps(input.instruction) {
+    if eval.overlaps(&WordHashes::of(input.instruction)) {
         return Some(Finding::new(Gate::EvalOverlap, input.instruction));
     }
-    eval.overlaps(input.text).then(|| Finding::new(Gate::EvalOverlap, "13 words in a row of the text"))
+    let overlaps = eval.short.contains(words) || eval.share_a_gram(grams);
+    overlaps.then(|| Finding::new(Gate::EvalOverlap, "13 words in a row of the text"))
 }
 
 #[cfg(test)]
@@ -219,8 +235,16 @@ mod tests {
         }
     }
 
+    fn judged(input: &SampleInput<'_>, eval: Option<&EvalPrompts>) -> SampleVerdict {
+        check(input, &WordHashes::of(input.text), &SamplePolicy::default(), eval)
+    }
+
+    fn signed(text: &str) -> Signature {
+        signature(&WordHashes::of(text))
+    }
+
     fn rejected(input: &SampleInput<'_>) -> Option<&'static str> {
-        check(input, &SamplePolicy::default(), None).rejected.map(|finding| finding.kind.code())
+        judged(input, None).rejected.map(|finding| finding.kind.code())
     }
 
     #[test]
@@ -230,7 +254,7 @@ mod tests {
         assert_eq!(rejected(&SampleInput { words: 499, ..input(&text) }), Some("too_short"));
         assert_eq!(rejected(&SampleInput { words: 499, length_score: Some(70.0), ..input(&text) }), None);
         assert_eq!(rejected(&SampleInput { length_score: Some(59.9), ..input(&text) }), Some("length_score"));
-        let verdict = check(&SampleInput { length_score: Some(70.0), ..input(&text) }, &SamplePolicy::default(), None);
+        let verdict = judged(&SampleInput { length_score: Some(70.0), ..input(&text) }, None);
         assert_eq!(verdict.flags[0].kind, Gate::LengthScore);
     }
 
@@ -238,7 +262,7 @@ mod tests {
     fn repetition_is_flagged_then_rejected() {
         let (text, other) = (prose(1000), prose(120));
         let some = format!("{text} {other}");
-        let verdict = check(&input(&some), &SamplePolicy::default(), None);
+        let verdict = judged(&input(&some), None);
         assert_eq!((verdict.rejected, verdict.flags[0].kind), (None, Gate::Repetition));
         assert_eq!(rejected(&input(&format!("{text} {text}"))), Some("repetition"));
     }
@@ -260,9 +284,7 @@ mod tests {
         let wanted = SampleInput { expected_language: Some(Language::ZH), ..input(english) };
         assert_eq!(rejected(&wanted), Some("language"));
         let eval = EvalPrompts::new(["write about rome", english]);
-        let code = |input: &SampleInput<'_>| {
-            check(input, &SamplePolicy::default(), Some(&eval)).rejected.map(|finding| finding.kind.code())
-        };
+        let code = |input: &SampleInput<'_>| judged(input, Some(&eval)).rejected.map(|finding| finding.kind.code());
         let text = prose(100);
         assert_eq!(code(&input(&text)), Some("eval_overlap"));
         assert_eq!(code(&SampleInput { instruction: "Write about Carthage.", ..input(&text) }), None);
@@ -273,10 +295,10 @@ mod tests {
     #[test]
     fn duplicates_of_lower_ordinals() {
         let policy = SamplePolicy::default();
-        let lower = [(3, signature(&prose(1000)))];
-        let finding = check_duplicate(&signature(&prose(990)), &lower, &policy).unwrap();
+        let lower = [(3, signed(&prose(1000)))];
+        let finding = check_duplicate(&signed(&prose(990)), &lower, &policy).unwrap();
         assert_eq!(finding.kind.code(), "duplicate");
         assert!(finding.evidence.contains("sample 3"));
-        assert_eq!(check_duplicate(&signature("another text of a few more words than five"), &lower, &policy), None);
+        assert_eq!(check_duplicate(&signed("another text of a few more words than five"), &lower, &policy), None);
     }
 }

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ngrams::{WORDS, distances, gram_hashes, share_of_repeats, word_hashes};
+use super::ngrams::{WORDS, distances, gram_hashes, share_of_repeats};
 use super::patterns::{Probe, error_document};
 use super::phrases::{CONTENT_FILTER, PROVIDER_ERROR, REASONING, REFUSAL};
-use super::{Finding, NgramIndex, loops, plan_echo, recap};
+use super::{Finding, NgramIndex, WordHashes, loops, plan_echo, recap};
 use crate::call::Finish;
 use crate::clean;
 use crate::failure::ErrorCode;
@@ -202,7 +202,7 @@ pub struct Verdict {
 
 /// Judges one section.
 pub fn check(input: &SectionInput<'_>, policy: &SectionPolicy) -> Verdict {
-    let words = word_hashes(input.text);
+    let words = WordHashes::of(input.text);
     let grams = gram_hashes(&words, WORDS);
     let distances = distances(&grams);
     let overlap = input.earlier.overlap_of(&grams);
@@ -330,7 +330,7 @@ fn ends_mid_sentence(text: &str) -> Option<&str> {
     let line = text.rsplit('\n').next()?;
     let last = line.split_whitespace().next_back()?;
     let stops = last.ends_with([',', '，', '、']) || NEVER_LAST.contains(&last);
-    (stops && word_hashes(line).len() >= MIN_WORDS && !line.contains('|')).then_some(line)
+    (stops && WordHashes::of(line).len() >= MIN_WORDS && !line.contains('|')).then_some(line)
 }
 
 /// The end of a text, where it was cut.

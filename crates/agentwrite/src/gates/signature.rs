@@ -1,6 +1,7 @@
 //! Near-duplicates: `MinHash` over word 5-grams with one permutation.
 
-use super::ngrams::{gram_hashes, word_hashes};
+use super::WordHashes;
+use super::ngrams::gram_hashes;
 
 const BINS: usize = 64;
 const WIDTH: usize = 5;
@@ -11,9 +12,9 @@ const EMPTY: u64 = u64::MAX;
 pub type Signature = [u64; BINS];
 
 /// Each 5-gram's hash falls into one of 64 bins by its top bits; a bin keeps its smallest. Same text, same signature.
-pub fn signature(text: &str) -> Signature {
+pub fn signature(text: &WordHashes) -> Signature {
     let mut bins = [EMPTY; BINS];
-    for hash in gram_hashes(&word_hashes(text), WIDTH) {
+    for hash in gram_hashes(text, WIDTH) {
         let bin = (hash >> 58) as usize;
         bins[bin] = bins[bin].min(hash);
     }
@@ -33,8 +34,9 @@ pub fn similarity(a: &Signature, b: &Signature) -> f64 {
 mod tests {
     use super::*;
 
-    fn text(from: usize, to: usize) -> String {
-        (from..to).map(|i| format!("word{}", (i * 7919) % 100_003)).collect::<Vec<_>>().join(" ")
+    fn text(from: usize, to: usize) -> WordHashes {
+        let words = (from..to).map(|i| format!("word{}", (i * 7919) % 100_003)).collect::<Vec<_>>();
+        WordHashes::of(&words.join(" "))
     }
 
     #[test]
@@ -50,6 +52,6 @@ mod tests {
 
     #[test]
     fn texts_without_words_are_not_similar() {
-        assert!(similarity(&signature(""), &signature("")).abs() < f64::EPSILON);
+        assert!(similarity(&signature(&WordHashes::of("")), &signature(&WordHashes::of(""))).abs() < f64::EPSILON);
     }
 }

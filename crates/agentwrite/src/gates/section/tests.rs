@@ -60,7 +60,7 @@ fn released_sentinels_are_caught() {
 #[test]
 fn copies_of_earlier_text_and_loops_are_hard() {
     let mut earlier = NgramIndex::new();
-    earlier.add(PROSE);
+    earlier.add(&WordHashes::of(PROSE));
     assert_eq!(hard(&SectionInput { earlier: &earlier, ..input(PROSE) }), Some("text_echo"));
     let stuck = format!("{PROSE} {}", "And so the city went on growing year after year without an end. ".repeat(30));
     assert_eq!(hard(&input(&stuck)), Some("loop"));
