@@ -83,7 +83,7 @@ impl Node {
         fs::write(self.folder.join("env.conf"), "").expect("the environment file");
         fs::write(self.folder.join("plugins"), "[].\n").expect("the list of plugins");
         fs::write(self.folder.join("rabbitmq.conf"), self.configuration()).expect("the configuration");
-        self.own(&self.folder);
+        own(&self.folder);
     }
 
     fn configuration(&self) -> String {
@@ -98,20 +98,6 @@ impl Node {
              log.console = false\n",
             self.amqp
         )
-    }
-
-    /// Gives a folder to the user that the server runs as.
-    fn own(&self, path: &Path) {
-        if !is_root() {
-            return;
-        }
-        let (user, group) = server_user();
-        chown(path, Some(user), Some(group)).expect("the owner of a file of the node");
-        if path.is_dir() {
-            for entry in fs::read_dir(path).expect("a folder of the node").flatten() {
-                self.own(&entry.path());
-            }
-        }
     }
 
     fn environment(&self) -> Vec<(&'static str, String)> {
@@ -229,7 +215,7 @@ impl Node {
         assert!(self.locked(&self.server).is_none(), "only a node that is down can be wiped");
         let data = self.folder.join("data");
         fs::remove_dir_all(&data).and_then(|()| fs::create_dir(&data)).expect("the node's data");
-        self.own(&data);
+        own(&data);
     }
 
     pub(super) fn ctl(&self, arguments: &[&str]) -> String {
@@ -264,6 +250,20 @@ impl Drop for Node {
             if let Some(mut child) = self.locked(child).take() {
                 child.wait().ok();
             }
+        }
+    }
+}
+
+/// Gives a folder to the user that the server runs as.
+fn own(path: &Path) {
+    if !is_root() {
+        return;
+    }
+    let (user, group) = server_user();
+    chown(path, Some(user), Some(group)).expect("the owner of a file of the node");
+    if path.is_dir() {
+        for entry in fs::read_dir(path).expect("a folder of the node").flatten() {
+            own(&entry.path());
         }
     }
 }
