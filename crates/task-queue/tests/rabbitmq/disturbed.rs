@@ -60,8 +60,15 @@ async fn closed_connections_are_made_again() {
     let mut consumer = queue.consume(&[Kind::PLAN], 2).await.unwrap();
     let held = next(&mut consumer).await;
     node().close_connections();
-    assert!(held.ack().await.is_err());
-    publish_at_last(&queue, &plans(5..6)).await;
+    let both_again = async {
+        while queue.counts().reconnects < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, both_again).await.expect("publisher and consumer come back by themselves");
+    let error = held.ack().await.unwrap_err();
+    assert!(matches!(cause(&error), RabbitMqError::WillBeRedelivered(_)), "{error}");
+    queue.publish(&plans(5..6)).await.unwrap();
     drain(&mut consumer, subjects(&plans(0..6))).await;
 }
 
