@@ -21,11 +21,19 @@ pub enum RabbitMqError {
         /// What the network said.
         reason: String,
     },
-    /// Wrong user or password, or the user may not do this.
+    /// Wrong user or password, or a virtual host that is closed to this user.
     #[error("the broker at {address} refused the user: {reason}")]
     AccessRefused {
         /// Where.
         address: String,
+        /// What the broker said.
+        reason: String,
+    },
+    /// The user is known but may not do this: it needs to configure, write and read what begins with the prefix.
+    #[error("{operation}: the broker's user may not: {reason}")]
+    Forbidden {
+        /// What was tried.
+        operation: &'static str,
         /// What the broker said.
         reason: String,
     },
@@ -108,9 +116,7 @@ impl RabbitMqError {
         let reason = error.to_string();
         match (reply(error), error.kind()) {
             (Some(AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED)), _) => Self::Topology(reason),
-            (Some(AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)), _) => {
-                Self::AccessRefused { address: operation.to_owned(), reason }
-            }
+            (Some(AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)), _) => Self::Forbidden { operation, reason },
             (Some(AMQPErrorKind::Hard(_)), _)
             | (
                 _,

@@ -57,3 +57,15 @@ async fn a_queue_with_other_arguments_is_left_alone() {
     let error = refusal(RabbitMqSettings { delivery_limit: 7, ..first }).await;
     assert!(matches!(&error, RabbitMqError::Topology(text) if text.contains("x-delivery-limit")), "{error:?}");
 }
+
+#[tokio::test]
+async fn a_user_without_rights_is_told() {
+    let _turn = TURN.read().await;
+    node().ctl(&["add_user", "guest-writer", "hunter2"]);
+    let url = node().url_of("guest-writer", "hunter2", "%2f");
+    let error = refusal(settings(url.clone())).await;
+    assert!(matches!(&error, RabbitMqError::AccessRefused { .. }), "closed virtual host: {error:?}");
+    node().ctl(&["set_permissions", "guest-writer", "^$", ".*", ".*"]);
+    let error = refusal(settings(url)).await;
+    assert!(matches!(&error, RabbitMqError::Forbidden { .. }), "may not declare: {error:?}");
+}

@@ -130,7 +130,8 @@ async fn the_broker_keeps_back_what_exceeds_the_prefetch() {
 #[tokio::test]
 async fn work_in_hand_is_acked_after_its_consumer_is_gone() {
     let _turn = TURN.read().await;
-    let queue = RabbitMq::connect(shared_settings()).await.unwrap();
+    let settings = shared_settings();
+    let queue = RabbitMq::connect(settings.clone()).await.unwrap();
     queue.publish(&plans(0..2)).await.unwrap();
     let mut consumer = queue.consume(&[Kind::PLAN], 5).await.unwrap();
     let in_hand = next(&mut consumer).await;
@@ -140,6 +141,8 @@ async fn work_in_hand_is_acked_after_its_consumer_is_gone() {
     in_hand.ack().await.unwrap();
     queue.close(PATIENCE).await;
     assert!(tokio::time::timeout(PATIENCE, other.next()).await.unwrap().is_none(), "closed");
-    let again = RabbitMq::connect(shared_settings()).await.unwrap();
+    let error = queue.publish(&plans(2..3)).await.unwrap_err();
+    assert_eq!(*cause(&error), RabbitMqError::Closed);
+    let again = RabbitMq::connect(settings).await.unwrap();
     assert_eq!(again.depths().await.unwrap()[0].ready, 0);
 }
