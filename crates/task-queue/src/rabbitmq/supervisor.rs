@@ -145,6 +145,13 @@ impl Supervisor {
     /// settled: a drain finishes its work after it stopped taking more.
     async fn wind_up(mut self, mut line: Line) {
         line.cancel().await;
+        // Deliveries that came before the broker's answer stand in the line before its end.
+        let patience = self.shared.settings.request_timeout;
+        while let Ok(Some(arrived)) = tokio::time::timeout(patience, line.arrivals.next()).await {
+            if let Arrived::Delivery(_, delivery) = arrived {
+                self.give_back(delivery.acker.clone()).await;
+            }
+        }
         self.inbox.close();
         let unsettled = self.inbox.empty();
         for item in unsettled {

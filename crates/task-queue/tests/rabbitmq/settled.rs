@@ -132,16 +132,19 @@ async fn work_in_hand_is_acked_after_its_consumer_is_gone() {
     let _turn = TURN.read().await;
     let settings = shared_settings();
     let queue = RabbitMq::connect(settings.clone()).await.unwrap();
-    queue.publish(&plans(0..2)).await.unwrap();
-    let mut consumer = queue.consume(&[Kind::PLAN], 5).await.unwrap();
+    queue.publish(&plans(0..200)).await.unwrap();
+    let mut consumer = queue.consume(&[Kind::PLAN], 100).await.unwrap();
     let in_hand = next(&mut consumer).await;
+    // Deliveries are still coming in.
     drop(consumer);
     let mut other = queue.consume(&[Kind::PLAN], 5).await.unwrap();
-    next(&mut other).await.ack().await.unwrap();
+    for _ in 0..199 {
+        next(&mut other).await.ack().await.unwrap();
+    }
     in_hand.ack().await.unwrap();
     queue.close(PATIENCE).await;
     assert!(tokio::time::timeout(PATIENCE, other.next()).await.unwrap().is_none(), "closed");
-    let error = queue.publish(&plans(2..3)).await.unwrap_err();
+    let error = queue.publish(&plans(0..1)).await.unwrap_err();
     assert_eq!(*cause(&error), RabbitMqError::Closed);
     let again = RabbitMq::connect(settings).await.unwrap();
     assert_eq!(again.depths().await.unwrap()[0].ready, 0);
