@@ -1,1 +1,3 @@
 //! Real servers for tests.
+
+pub mod postgres;
