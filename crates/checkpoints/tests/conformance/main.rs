@@ -16,6 +16,8 @@ mod material;
 mod numbers;
 mod pack;
 mod player;
+mod postgres_fixture;
+mod postgres_statements;
 mod random_runs;
 mod report;
 mod rescue;
@@ -30,6 +32,7 @@ mod traffic;
 use agentwrite::ports::{DispatchStore, PackStore, ReportStore, RunStore, TaskStore, TrafficStore};
 use checkpoints::memory::MemoryStore;
 use checkpoints::sqlite::SqliteStore;
+use postgres_fixture::PostgresFixture;
 
 /// All store ports at once.
 trait Stores: TaskStore + DispatchStore + RunStore + PackStore + TrafficStore + ReportStore {}
@@ -273,3 +276,4 @@ macro_rules! conformance {
 
 conformance!(memory, MemoryFixture);
 conformance!(sqlite, SqliteFixture);
+conformance!(postgres, PostgresFixture);
