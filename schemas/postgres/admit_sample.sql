@@ -7,5 +7,5 @@ with locked as materialized (
   order by s.sample for update of s)
 update sample set state = locked.come, config_version = case when locked.come = 'planning'
   then (select r.config_version from run r where r.run = $1) else sample.config_version end
-from locked where sample.run = $1 and sample.sample = locked.sample and sample.state = locked.go
+from locked where sample.run = $1 and sample.sample = locked.sample
 returning sample.sample, sample.state, ordinal, key, revision, generation, config_version, estimate, places, filled, chain, model

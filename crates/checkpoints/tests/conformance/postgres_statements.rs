@@ -31,6 +31,52 @@ async fn connected() -> (PostgresFixture, PgConnection) {
     (fixture, connection)
 }
 
+/// Tables as they are some minutes into a run: grown, and known to the planner.
+const GROWN: &str = "
+insert into run (run, name, limits, created_at) select 'run_' || r, 'a run', '{}', r from generate_series(1, 4) r;
+insert into run_config (run, version, config) select run, 1, '{}' from run;
+insert into run_total (run) select run from run;
+insert into sample (run, sample, ordinal, key, range, config_version, estimate, state)
+  select run, 'smp_' || n, n, md5(n::text), n / 100, 1, 5, (array['pending', 'writing', 'packed', 'written'])[n % 4 + 1]
+  from run, generate_series(1, 5000) n;
+insert into instruction (run, sample, input, own_id, title) select run, sample, '{}', sample, 'title' from sample;
+insert into plan (run, sample, revision, plan, chain, attempt) select run, sample, 0, '{}', '', 'att_' || sample from sample;
+insert into section (run, sample, revision, place, hash, chain, words, flags, attempt)
+  select run, sample, 0, p, md5(run || sample || p), '', 500, '[]', 'att' from sample, generate_series(0, 3) p;
+insert into text (hash, body) select hash, 'text' from section on conflict do nothing;
+insert into task (run, kind, subject, place, revision, context_hash, remaining, state)
+  select run, 'section', sample, place, 0, md5(sample || place), 4 - place, case when random() < 0.01 then 'ready' else 'done' end
+  from section;
+insert into attempt (attempt, run, kind, subject, place, revision, generation, fence, owner, started_at, outcome)
+  select 'att_' || id, run, kind, subject, place, 0, 0, 1, 'o', id, case when random() < 0.01 then 'started' else 'committed' end
+  from task;
+insert into answer (attempt, run, kind, subject, place, revision, hash, gate, evidence, candidate, context_hash)
+  select attempt, run, kind, subject, place, 0, 'hash', 'length', '', true, '' from attempt where random() < 0.1;
+insert into shard (run, range, state, rows, first_ordinal, last_ordinal, closed_at)
+  select run, r, 'published', 100, 0, 99, 0 from run, generate_series(0, 40) r;
+insert into shard_member (run, sample, range, revision) select run, sample, range, 0 from sample where state = 'packed';
+insert into operator_action (run, at, who, action, before, after)
+  select run, n, 'me', 'pause', '', '' from run, generate_series(1, 500) n;
+insert into run_statistics (run, at, totals) select run, n, '{}' from run, generate_series(1, 500) n;
+insert into bucket (bucket, free_at) select 'requests ' || n, 0 from generate_series(1, 500) n;
+insert into gate (endpoint, closed_until, reason) select 'e' || n, 0, '' from generate_series(1, 500) n;
+insert into run_state_total (run, state, count) select run, state, count from run_state_now;
+insert into run_total_delta (run) select run from sample;
+insert into outbox (run, kind, subject, place, revision, created_at)
+  select run, kind, subject, place, revision, id from task where state = 'ready';
+analyze;
+";
+
+/// A grown database, seen by a connection that plans as the store's writers do.
+async fn grown() -> (PostgresFixture, PgConnection) {
+    let (fixture, mut connection) = connected().await;
+    fixture.database().sql(GROWN);
+    for off in ["enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_material"] {
+        connection.execute(sqlx::AssertSqlSafe(format!("set {off} = off"))).await.expect("a setting");
+    }
+    (fixture, connection)
+}
+
 #[tokio::test]
 async fn every_statement_prepares() {
     let (_fixture, mut connection) = connected().await;
@@ -88,17 +134,9 @@ async fn plan(connection: &mut PgConnection, sql: &str) -> Vec<String> {
     rows.into_iter().map(|(line,)| line).collect()
 }
 
-/// As the store's own connections plan.
-async fn as_the_writer(connection: &mut PgConnection) {
-    for off in ["enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_material"] {
-        connection.execute(sqlx::AssertSqlSafe(format!("set {off} = off"))).await.expect("a setting");
-    }
-}
-
 #[tokio::test]
 async fn no_statement_reads_a_growing_table_through() {
-    let (_fixture, mut connection) = connected().await;
-    as_the_writer(&mut connection).await;
+    let (_fixture, mut connection) = grown().await;
     let mut found = Vec::new();
     for (name, sql) in statements() {
         if MAY_READ_A_RUN.iter().any(|prefix| name.starts_with(prefix)) || sql.contains("pg_") {
@@ -128,8 +166,7 @@ async fn no_statement_reads_a_growing_table_through() {
 /// that holds nothing else.
 #[tokio::test]
 async fn the_hot_statements_use_their_index() {
-    let (_fixture, mut connection) = connected().await;
-    as_the_writer(&mut connection).await;
+    let (_fixture, mut connection) = grown().await;
     let statements = statements();
     for (name, wanted) in [
         ("claim_task", "task_run_kind_subject_place_revision_key"),
