@@ -218,6 +218,40 @@ mod tests {
         assert_eq!(server.sql("postgres", "select n from kept").trim(), "7");
     }
 
+    /// Holds a server until it is killed; the next test starts this one in a process of its own.
+    #[test]
+    #[ignore = "a part of the next test"]
+    fn holds_a_server() {
+        let server = Postgres::start(Settings { fsync: false, ..Settings::default() });
+        println!("folder {}", server.private().folder().display());
+        std::thread::sleep(PATIENCE);
+    }
+
+    #[test]
+    fn a_server_goes_with_its_process_even_if_that_is_killed() {
+        use std::io::{BufRead, BufReader};
+        let mut process = Command::new(std::env::current_exe().expect("this program"))
+            .args(["--exact", "postgres::tests::holds_a_server", "--ignored", "--nocapture"])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("this program starts again");
+        let output = BufReader::new(process.stdout.take().expect("its output"));
+        let mut lines = output.lines().map_while(Result::ok);
+        let line = lines.find(|line| line.contains("folder ")).expect("it names the folder");
+        let folder = std::path::Path::new(line.rsplit(' ').next().expect("a path")).to_owned();
+        let pid = std::fs::read_to_string(folder.join("data/postmaster.pid")).expect("the server runs");
+        let pid: u32 = pid.lines().next().expect("a line").parse().expect("a number");
+        process.kill().expect("SIGKILL");
+        process.wait().expect("it is gone");
+        let started = std::time::Instant::now();
+        while folder.exists() {
+            assert!(started.elapsed() < PATIENCE, "{} outlives its process", folder.display());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let left = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        assert!(!left.contains("postgres"), "the server outlives its process");
+    }
+
     #[test]
     fn a_database_is_a_copy_and_goes_with_its_value() {
         let server = Postgres::shared();

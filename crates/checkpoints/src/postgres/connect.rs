@@ -12,6 +12,8 @@ pub const SCHEMA_VERSION: i64 = 1;
 
 /// How long the first connection may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an intent waits for a connection: for a server that comes back, or for others to be done.
+const PATIENCE_OF_AN_INTENT: Duration = Duration::from_secs(10);
 /// Connections of one process that write: the two lanes, and intents with a transaction of their own.
 const WRITERS: u32 = 5;
 /// Connections of one process that read.
@@ -127,7 +129,7 @@ impl Target {
 
     fn fault(&self, source: sqlx::Error) -> ConnectError {
         let server = self.server.clone();
-        let code = source.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
+        let code = source.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned));
         match (&source, code.as_deref()) {
             // `invalid_authorization_specification`, `invalid_password`
             (_, Some("28000" | "28P01")) => {
@@ -193,7 +195,7 @@ pub(super) async fn connect(url: &str) -> Result<Pools, ConnectError> {
 fn pool(most: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(most)
-        .acquire_timeout(Duration::from_secs(30))
+        .acquire_timeout(PATIENCE_OF_AN_INTENT)
         .idle_timeout(Duration::from_secs(120))
 }
 

@@ -25,6 +25,10 @@ enum Job<I, O> {
     Close(oneshot::Sender<()>),
 }
 
+type SetWise<I, O> = for<'c> fn(&'c mut PgConnection, &'c [I]) -> Done<'c, Vec<O>>;
+type Tidy = for<'p> fn(&'p PgPool) -> Done<'p, ()>;
+type Done<'a, T> = Boxed<'a, Result<T, sqlx::Error>>;
+
 /// What a lane does with its intents.
 pub(super) struct Work<I, O> {
     /// The intent's name, for errors.
@@ -32,9 +36,9 @@ pub(super) struct Work<I, O> {
     /// The task that an intent is about.
     pub(super) task: fn(&I) -> &TaskKey,
     /// Carries a set of intents out, one value each.
-    pub(super) run: for<'c> fn(&'c mut PgConnection, &'c [I]) -> Boxed<'c, Result<Vec<O>, sqlx::Error>>,
+    pub(super) run: SetWise<I, O>,
     /// What is done now and then between two transactions.
-    pub(super) tidy: Option<for<'p> fn(&'p PgPool) -> Boxed<'p, Result<(), sqlx::Error>>>,
+    pub(super) tidy: Option<Tidy>,
 }
 
 /// A handle to a lane.

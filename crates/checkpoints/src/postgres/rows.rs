@@ -40,7 +40,7 @@ impl<'a> Keys<'a> {
     }
 
     /// Binds the five columns that name a task.
-    pub(super) fn bind<'q>(self, query: Query<'q>) -> Query<'q> {
+    pub(super) fn bind(self, query: Query<'_>) -> Query<'_> {
         query.bind(self.runs).bind(self.kinds).bind(self.subjects).bind(self.places).bind(self.revisions)
     }
 }

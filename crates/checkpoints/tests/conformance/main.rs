@@ -17,6 +17,7 @@ mod numbers;
 mod pack;
 mod player;
 mod postgres_connect;
+mod postgres_faults;
 mod postgres_fixture;
 mod postgres_many;
 mod postgres_statements;

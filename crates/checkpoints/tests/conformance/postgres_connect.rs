@@ -1,7 +1,5 @@
 //! What is said when a database cannot be used, and what the roles may do.
 
-use std::error::Error;
-
 use agentwrite::ports::{ReportStore, RunStore, StoreError};
 use checkpoints::postgres::{ConnectError, PostgresStore, SCHEMA_VERSION};
 use servers::postgres::Postgres;

@@ -9,8 +9,8 @@ use agentwrite::config::{Limits, Mode, RunConfig};
 use agentwrite::failure::ErrorCode;
 use agentwrite::ids::{AttemptId, Hash, Timestamp};
 use agentwrite::ports::{
-    Admit, Control, DispatchStore, PackStore, RecordResult, Recorded, ReportStore, Reservation, Reserve, RetryPlan,
-    RunStore, TaskStore, TrafficStore,
+    Admit, Control, DispatchStore, PackStore, RecordResult, Recorded, Reservation, Reserve, RetryPlan, RunStore,
+    TaskStore, TrafficStore,
 };
 use agentwrite::task::{ClaimedTask, Kind};
 use checkpoints::postgres::PostgresStore;

@@ -118,7 +118,7 @@ fn every_statement_is_used() {
 /// The generic plan of a statement: what it is once its tables have grown and its values are not looked at.
 async fn plan(connection: &mut PgConnection, sql: &str) -> Vec<String> {
     let prepared = connection.prepare(sqlx::AssertSqlSafe(sql.to_owned()).into_sql_str()).await.expect("it prepares");
-    let parameters = sqlx::Statement::parameters(&prepared).map_or(0, |given| given.either(|types| types.len(), |n| n));
+    let parameters = sqlx::Statement::parameters(&prepared).map_or(0, |given| given.either(<[_]>::len, |n| n));
     let nulls = vec!["null"; parameters].join(", ");
     let nulls = if nulls.is_empty() { String::new() } else { format!("({nulls})") };
     for setup in [format!("prepare looked_at as {sql}"), "set plan_cache_mode = force_generic_plan".to_owned()] {

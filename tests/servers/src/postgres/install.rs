@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// Installs nothing but the programs: no cluster is made, no service started, neither now nor by other packages' scripts.
-const INSTALL: &str = r#"
+const INSTALL: &str = r"
 set -e
 export DEBIAN_FRONTEND=noninteractive
 mkdir -p /etc/postgresql-common
@@ -18,7 +18,7 @@ if [ ! -e /usr/sbin/policy-rc.d ]; then
 fi
 apt-get -o DPkg::Lock::Timeout=600 update -qq
 apt-get -o DPkg::Lock::Timeout=600 install -y -qq --no-install-recommends postgresql
-"#;
+";
 
 /// Makes sure that the programs are there.
 pub(super) fn ensure() {

@@ -104,6 +104,12 @@ impl Server {
         std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
+    /// Where it lives.
+    #[cfg(test)]
+    pub(super) fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.join("data")
     }
