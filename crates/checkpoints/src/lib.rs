@@ -1,9 +1,11 @@
-//! The checkpoint store: every port of `agentwrite::ports` on SQLite, and in memory for simulation.
+//! The checkpoint store: every port of `agentwrite::ports` on SQLite and on PostgreSQL, and in memory for simulation.
 //!
-//! SQL stands in `schemas/sqlite/`, one statement a file, named after the intent it serves; migrations in
+//! SQL stands in `schemas/sqlite/` and `schemas/postgres/`, one statement a file, named after the intent it serves; migrations in
 //! `schemas/migrations/`. To add an intent: its trait method, its SQL files, its behaviour in the conformance suite
 //! (`tests/conformance/`), its adapter code in a file of its own. To add an adapter: implement the six store ports, then
 //! put it through the suite with one line.
 
+mod columns;
 pub mod memory;
+pub mod postgres;
 pub mod sqlite;

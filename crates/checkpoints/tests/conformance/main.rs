@@ -16,6 +16,12 @@ mod material;
 mod numbers;
 mod pack;
 mod player;
+mod postgres_connect;
+mod postgres_faults;
+mod postgres_fixture;
+mod postgres_many;
+mod postgres_statements;
+mod postgres_violations;
 mod random_runs;
 mod report;
 mod rescue;
@@ -30,6 +36,7 @@ mod traffic;
 use agentwrite::ports::{DispatchStore, PackStore, ReportStore, RunStore, TaskStore, TrafficStore};
 use checkpoints::memory::MemoryStore;
 use checkpoints::sqlite::SqliteStore;
+use postgres_fixture::PostgresFixture;
 
 /// All store ports at once.
 trait Stores: TaskStore + DispatchStore + RunStore + PackStore + TrafficStore + ReportStore {}
@@ -276,3 +283,4 @@ macro_rules! conformance {
 
 conformance!(memory, MemoryFixture);
 conformance!(sqlite, SqliteFixture);
+conformance!(postgres, PostgresFixture);

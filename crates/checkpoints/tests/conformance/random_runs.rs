@@ -1,8 +1,9 @@
-//! Seeded random runs: no invariant is ever violated, and both adapters see the same.
+//! Seeded random runs: no invariant is ever violated, and all adapters see the same.
 
 use checkpoints::memory::MemoryStore;
 
 use crate::player::Player;
+use crate::postgres_fixture::PostgresFixture;
 use crate::{Fixture, SqliteFixture};
 
 /// Runs on the store in memory, and acts in each.
@@ -10,7 +11,7 @@ const SEEDS: u64 = 200;
 const ACTS: usize = 100;
 /// Every so many acts the invariants are checked.
 const CHECK_EVERY: usize = 5;
-/// Runs that both adapters play.
+/// Runs that the adapters play as well.
 const SHARED_SEEDS: u64 = 24;
 
 /// What must have been seen at least once over all seeds, or the runs prove too little.
@@ -56,11 +57,20 @@ async fn random_runs_violate_nothing() {
 }
 
 #[tokio::test]
-async fn both_adapters_see_the_same() {
-    for seed in 0..SHARED_SEEDS {
-        let (memory, sqlite) = (MemoryStore::new(), SqliteFixture::fresh().await);
+async fn sqlite_sees_what_the_model_sees() {
+    same_as_the_model::<SqliteFixture>(SHARED_SEEDS).await;
+}
+
+#[tokio::test]
+async fn postgres_sees_what_the_model_sees() {
+    same_as_the_model::<PostgresFixture>(SHARED_SEEDS / 2).await;
+}
+
+async fn same_as_the_model<F: Fixture>(seeds: u64) {
+    for seed in 0..seeds {
+        let (memory, fixture) = (MemoryStore::new(), F::fresh().await);
         let mut model = Player::new(&memory, seed).await;
-        let mut tested = Player::new(sqlite.store(), seed).await;
+        let mut tested = Player::new(fixture.store(), seed).await;
         for act in 0..ACTS {
             model.act().await;
             tested.act().await;
@@ -76,7 +86,6 @@ async fn both_adapters_see_the_same() {
         }
         assert_eq!(wanted.len(), found.len());
         assert_eq!(tested.violations().await, []);
-        sqlite.store().close().await;
     }
 }
 

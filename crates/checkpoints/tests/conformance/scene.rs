@@ -50,6 +50,17 @@ impl<'a, S: Stores> Scene<'a, S> {
         scene
     }
 
+    /// Another process at work on a run that is there.
+    pub fn beside(store: &'a S, run: &RunId, owner: &str) -> Self {
+        Self {
+            store,
+            run: run.clone(),
+            owner: OwnerId::new(owner),
+            clock: AtomicI64::new(1_000_001_000),
+            attempts: AtomicU64::new(0),
+        }
+    }
+
     /// Now.
     pub fn now(&self) -> Timestamp {
         Timestamp(self.clock.load(Ordering::SeqCst))
@@ -68,7 +79,8 @@ impl<'a, S: Stores> Scene<'a, S> {
 
     /// An attempt id that was not given out before.
     pub fn attempt(&self) -> AttemptId {
-        AttemptId::new(format!("att_{}_{:05}", self.run, self.attempts.fetch_add(1, Ordering::SeqCst)))
+        let number = self.attempts.fetch_add(1, Ordering::SeqCst);
+        AttemptId::new(format!("att_{}_{}_{number:05}", self.run, self.owner))
     }
 
     /// Adds the samples of these indices, five steps expected of each.

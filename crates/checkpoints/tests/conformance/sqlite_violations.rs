@@ -10,7 +10,7 @@ use crate::scene::Scene;
 use crate::{Fixture, SqliteFixture};
 
 /// A run in which every table has rows: packed, failed, written, writing and pending samples, an open reservation.
-async fn busy_run(fixture: &SqliteFixture) -> Scene<'_, checkpoints::sqlite::SqliteStore> {
+pub async fn busy_run<F: Fixture>(fixture: &F) -> Scene<'_, F::Store> {
     let config = RunConfig { attempts: 2, ..sharded(2) };
     let scene = Scene::with(fixture.store(), "run_v", &config, &Limits::default(), 6).await;
     scene.judged(0, 2).await;
@@ -41,7 +41,7 @@ async fn busy_run(fixture: &SqliteFixture) -> Scene<'_, checkpoints::sqlite::Sql
 }
 
 /// What was broken, by which statement (`?1` is the sample of this index), and the invariant that must be named.
-const BROKEN: &[(&str, u64, &str, &str)] = &[
+pub const BROKEN: &[(&str, u64, &str, &str)] = &[
     ("I1", 2, "a section is missing", "delete from section where sample = ?1 and place = 1"),
     ("I1", 2, "a place too many is counted", "update sample set filled = 2, state = 'writing' where sample = ?1"),
     ("I1", 2, "words are miscounted", "update sample set words = words + 1 where sample = ?1"),

@@ -1,0 +1,73 @@
+//! `claim_task`: a conditional update and the attempt row, in one statement for a whole set of claims.
+
+use std::collections::HashMap;
+
+use agentwrite::ports::ClaimTask;
+use agentwrite::task::ClaimedTask;
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
+
+use super::lock;
+use super::rows::{Keys, column, number};
+use super::transaction::Boxed;
+use crate::columns::{hash, json};
+
+pub(super) fn claim_tasks<'c>(
+    connection: &'c mut PgConnection,
+    claims: &'c [ClaimTask],
+) -> Boxed<'c, Result<Vec<Option<ClaimedTask>>, sqlx::Error>> {
+    Box::pin(async move {
+        lock::runs(connection, claims.iter().map(|claim| &claim.task.run)).await?;
+        let rows = Keys::of(claims.iter().map(|claim| &claim.task))
+            .bind(sqlx::query(sql!("claim_task")))
+            .bind(column(claims, |claim| claim.now.0))
+            .bind(column(claims, |claim| claim.owner.as_str()))
+            .bind(column(claims, |claim| claim.now.after(claim.lease).0))
+            .bind(column(claims, |claim| claim.attempt.as_str()))
+            .fetch_all(connection)
+            .await?;
+        let by_attempt: HashMap<&str, &PgRow> =
+            rows.iter().map(|row| Ok((row.try_get(0)?, row))).collect::<Result<_, sqlx::Error>>()?;
+        claims
+            .iter()
+            .map(|claim| by_attempt.get(claim.attempt.as_str()).map(|row| claimed(claim, row)).transpose())
+            .collect()
+    })
+}
+
+fn claimed(claim: &ClaimTask, row: &PgRow) -> Result<ClaimedTask, sqlx::Error> {
+    Ok(ClaimedTask {
+        key: claim.task.clone(),
+        context_hash: hash(row.try_get("context_hash")?)?,
+        owner: claim.owner.clone(),
+        fence: row.try_get("fence")?,
+        attempt: claim.attempt.clone(),
+        generation: number(row, "generation")?,
+        failures: number(row, "failures")?,
+        bad_answers: number(row, "bad_answers")?,
+        crashes: number(row, "crashes")?,
+        hint: json(row.try_get("hint")?)?,
+    })
+}
+
+/// An attempt to be started.
+pub(super) struct Start<'a> {
+    pub(super) task: &'a ClaimedTask,
+    pub(super) now: i64,
+}
+
+pub(super) async fn start_attempts(connection: &mut PgConnection, starts: &[Start<'_>]) -> Result<(), sqlx::Error> {
+    if starts.is_empty() {
+        return Ok(());
+    }
+    let query = sqlx::query(sql!("attempt_start")).bind(column(starts, |start| start.task.attempt.as_str()));
+    Keys::of(starts.iter().map(|start| &start.task.key))
+        .bind(query)
+        .bind(column(starts, |start| i64::from(start.task.generation)))
+        .bind(column(starts, |start| start.task.fence))
+        .bind(column(starts, |start| start.task.owner.as_str()))
+        .bind(column(starts, |start| start.now))
+        .execute(connection)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! A lane carries the hot intents of one process, claims or results: whatever waits goes into one transaction, so that its
+//! round trips and its fsync are shared.
+//!
+//! When a transaction fails, its intents are parted in halves and tried again, so that only the one at fault fails. Replies
+//! are sent after the commit, never before.
+
+use std::collections::HashSet;
+
+use agentwrite::ports::StoreError;
+use agentwrite::task::TaskKey;
+use sqlx::{PgConnection, PgPool};
+use tokio::sync::{mpsc, oneshot};
+
+use super::transaction::{Boxed, is_gone, transact};
+
+/// Most intents in one transaction.
+const MOST_INTENTS: usize = 256;
+/// After so many transactions the counters are folded.
+const FOLD_AFTER: u32 = 200;
+
+type Reply<O> = oneshot::Sender<Result<O, StoreError>>;
+
+enum Job<I, O> {
+    Do(I, Reply<O>),
+    Close(oneshot::Sender<()>),
+}
+
+type SetWise<I, O> = for<'c> fn(&'c mut PgConnection, &'c [I]) -> Done<'c, Vec<O>>;
+type Tidy = for<'p> fn(&'p PgPool) -> Done<'p, ()>;
+type Done<'a, T> = Boxed<'a, Result<T, sqlx::Error>>;
+
+/// What a lane does with its intents.
+pub(super) struct Work<I, O> {
+    /// The intent's name, for errors.
+    pub(super) intent: &'static str,
+    /// The task that an intent is about.
+    pub(super) task: fn(&I) -> &TaskKey,
+    /// Carries a set of intents out, one value each.
+    pub(super) run: SetWise<I, O>,
+    /// What is done now and then between two transactions.
+    pub(super) tidy: Option<Tidy>,
+}
+
+/// A handle to a lane.
+pub(super) struct Lane<I, O> {
+    intent: &'static str,
+    jobs: mpsc::Sender<Job<I, O>>,
+}
+
+impl<I: Send + Sync + 'static, O: Send + 'static> Lane<I, O> {
+    /// Starts a lane on connections of the pool.
+    #[expect(clippy::disallowed_methods, reason = "the lane ends with its channel, and `close` waits for it")]
+    pub(super) fn start(pool: PgPool, work: Work<I, O>) -> Self {
+        let (jobs, waiting) = mpsc::channel(4_096);
+        let intent = work.intent;
+        tokio::spawn(drive(pool, work, waiting));
+        Self { intent, jobs }
+    }
+
+    /// Carries out an intent with the next transaction.
+    pub(super) async fn carry_out(&self, item: I) -> Result<O, StoreError> {
+        let stopped = || StoreError::new(self.intent, "the store is closed");
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(Job::Do(item, reply)).await.map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// Waits until everything that was asked for is done.
+    pub(super) async fn close(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.jobs.send(Job::Close(reply)).await.is_ok() {
+            let _ = answer.await;
+        }
+    }
+}
+
+async fn drive<I: Send + Sync, O: Send>(pool: PgPool, work: Work<I, O>, mut waiting: mpsc::Receiver<Job<I, O>>) {
+    let mut held_back: Vec<Job<I, O>> = Vec::new();
+    let mut since_tidy = 0;
+    loop {
+        let mut jobs = std::mem::take(&mut held_back);
+        if jobs.is_empty() {
+            match waiting.recv().await {
+                Some(job) => jobs.push(job),
+                None => return,
+            }
+        }
+        while jobs.len() < MOST_INTENTS {
+            match waiting.try_recv() {
+                Ok(job) => jobs.push(job),
+                Err(_) => break,
+            }
+        }
+        let mut batch = Batch { items: Vec::with_capacity(jobs.len()), replies: Vec::with_capacity(jobs.len()) };
+        let mut closing = Vec::new();
+        batch.fill(jobs, work.task, &mut held_back, &mut closing);
+        batch.carry_out(&pool, &work).await;
+        if !closing.is_empty() && held_back.is_empty() {
+            for reply in closing {
+                let _ = reply.send(());
+            }
+            return;
+        }
+        held_back.extend(closing.into_iter().map(Job::Close));
+        since_tidy += 1;
+        if let Some(tidy) = work.tidy.filter(|_| since_tidy >= FOLD_AFTER) {
+            since_tidy = 0;
+            if let Err(error) = tidy(&pool).await {
+                tracing::warn!(%error, "folding the counters failed; they are right all the same");
+            }
+        }
+    }
+}
+
+struct Batch<I, O> {
+    items: Vec<I>,
+    replies: Vec<Reply<O>>,
+}
+
+impl<I: Send + Sync, O: Send> Batch<I, O> {
+    /// Two intents about one place may not share a transaction: an update sees a row once, and exactly one must win.
+    fn fill(
+        &mut self,
+        jobs: Vec<Job<I, O>>,
+        task: fn(&I) -> &TaskKey,
+        held_back: &mut Vec<Job<I, O>>,
+        closing: &mut Vec<oneshot::Sender<()>>,
+    ) {
+        let mut places = HashSet::with_capacity(jobs.len());
+        for job in jobs {
+            match job {
+                Job::Do(item, reply) => {
+                    let key = task(&item);
+                    let place = (key.run.clone(), key.kind.clone(), key.subject.clone(), key.place);
+                    if places.insert(place) {
+                        self.items.push(item);
+                        self.replies.push(reply);
+                    } else {
+                        held_back.push(Job::Do(item, reply));
+                    }
+                }
+                Job::Close(reply) => closing.push(reply),
+            }
+        }
+    }
+
+    async fn carry_out(self, pool: &PgPool, work: &Work<I, O>) {
+        let mut parts = vec![self];
+        while let Some(mut part) = parts.pop() {
+            if part.items.is_empty() {
+                continue;
+            }
+            match transact(pool, part.items.as_slice(), work.run).await {
+                Ok(values) => {
+                    for (reply, value) in part.replies.into_iter().zip(values) {
+                        let _ = reply.send(Ok(value));
+                    }
+                }
+                Err(error) if part.items.len() > 1 && !is_gone(&error) => {
+                    let half = part.items.len() / 2;
+                    let (items, replies) = (part.items.split_off(half), part.replies.split_off(half));
+                    parts.push(Batch { items, replies });
+                    parts.push(part);
+                }
+                Err(error) => part.fail(work.intent, error),
+            }
+        }
+    }
+
+    fn fail(self, intent: &str, error: sqlx::Error) {
+        tracing::warn!(intent, %error, intents = self.items.len(), "store intents failed");
+        let text = error.to_string();
+        let mut whole = Some(error);
+        for reply in self.replies {
+            let error = match whole.take() {
+                Some(error) => StoreError::new(intent, error),
+                None => StoreError::new(intent, text.clone()),
+            };
+            let _ = reply.send(Err(error));
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The store on PostgreSQL: several processes write at once, each statement right under READ COMMITTED.
+//!
+//! Claims and results of one process are grouped into few transactions (`lane`); every other intent is a short transaction
+//! of its own. Rows are locked in one order (`lock`), and what collides all the same is repeated (`transaction`). No
+//! transaction is open while a model is called.
+
+/// A statement of `schemas/postgres/`.
+macro_rules! sql {
+    ($name:literal) => {
+        include_str!(concat!("../../../../schemas/postgres/", $name, ".sql"))
+    };
+}
+
+mod admit;
+mod answers;
+mod claim;
+mod connect;
+mod dispatch;
+mod fail;
+mod follow_up;
+mod intake;
+mod invariants;
+mod lane;
+mod load;
+mod lock;
+mod overview;
+mod pack;
+mod record;
+mod report;
+mod rescue;
+mod retry;
+mod rows;
+mod runs;
+mod tasks;
+mod totals;
+mod traffic;
+mod transaction;
+
+use agentwrite::ports::{ClaimTask, RecordResult, Recorded, StoreError};
+use agentwrite::task::ClaimedTask;
+use sqlx::{PgConnection, PgPool};
+
+pub use connect::{ConnectError, SCHEMA_VERSION};
+
+use lane::{Lane, Work};
+use transaction::{Boxed, transact};
+
+/// The checkpoint store of the distributed edition.
+pub struct PostgresStore {
+    /// Without the password.
+    server: String,
+    claims: Lane<ClaimTask, Option<ClaimedTask>>,
+    results: Lane<RecordResult, Recorded>,
+    writers: PgPool,
+    readers: PgPool,
+}
+
+impl std::fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresStore").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+impl PostgresStore {
+    /// Connects to a database of this build's schema version. `url`: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`; errors
+    /// have a [`ConnectError`] as their source.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        let pools = connect::connect(url).await.map_err(|error| StoreError::new("connect", error))?;
+        let claims =
+            Work { intent: "claim_task", task: |claim: &ClaimTask| &claim.task, run: claim::claim_tasks, tidy: None };
+        let results = Work {
+            intent: "record_result",
+            task: |record: &RecordResult| &record.task,
+            run: record::record_results,
+            tidy: Some(totals::fold),
+        };
+        Ok(Self {
+            server: pools.server,
+            claims: Lane::start(pools.writers.clone(), claims),
+            results: Lane::start(pools.writers.clone(), results),
+            writers: pools.writers,
+            readers: pools.readers,
+        })
+    }
+
+    /// Brings a database to the schema of this build; one that is there already is left as it is. Several processes may do
+    /// this at once: one does it, the others wait.
+    pub async fn migrate(url: &str) -> Result<(), StoreError> {
+        connect::migrate(url).await.map_err(|error| StoreError::new("migrate", error))
+    }
+
+    /// Waits until everything that was asked for is done and closes the connections.
+    pub async fn close(&self) {
+        self.claims.close().await;
+        self.results.close().await;
+        self.readers.close().await;
+        self.writers.close().await;
+    }
+
+    /// Carries out an intent in a transaction of its own.
+    async fn write<D, T, F>(&self, intent: &'static str, data: D, work: F) -> Result<T, StoreError>
+    where
+        D: Send + Sync,
+        F: for<'c> Fn(&'c mut PgConnection, &'c D) -> Boxed<'c, Result<T, sqlx::Error>> + Send + Sync,
+    {
+        transact(&self.writers, &data, work).await.map_err(|error| StoreError::new(intent, error))
+    }
+}

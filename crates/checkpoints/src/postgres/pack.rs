@@ -1,0 +1,253 @@
+//! The store as the shard packer sees it, on PostgreSQL.
+
+use agentwrite::failure::ErrorCode;
+use agentwrite::ids::{RunId, SampleId, Timestamp};
+use agentwrite::ports::{
+    ClosedShard, CompleteSample, PackStore, PackedSample, PublishedShard, Range, ShardFile, StoreError, Verdict,
+};
+use agentwrite::sample::{SampleContext, SampleState};
+use async_trait::async_trait;
+use sqlx::{PgConnection, Row};
+
+use super::rows::{number, remark, wide};
+use super::{PostgresStore, load, lock};
+use crate::columns::{json, to_json};
+
+#[async_trait]
+impl PackStore for PostgresStore {
+    async fn unjudged(&self, run: &RunId, most: u32) -> Result<Vec<SampleContext>, StoreError> {
+        let fail = |error: sqlx::Error| StoreError::new(format!("unjudged {run}"), error);
+        let mut connection = self.readers.acquire().await.map_err(fail)?;
+        let samples: Vec<String> = sqlx::query_scalar(sql!("unjudged"))
+            .bind(run.as_str())
+            .bind(i64::from(most))
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(fail)?;
+        let mut contexts = Vec::with_capacity(samples.len());
+        for sample in samples {
+            let context = load::load_context(&mut connection, run, &SampleId::new(sample)).await.map_err(fail)?;
+            contexts.extend(context);
+        }
+        Ok(contexts)
+    }
+
+    async fn record_verdict(
+        &self,
+        run: &RunId,
+        sample: &SampleId,
+        revision: u32,
+        verdict: &Verdict,
+        _now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(
+            "record_verdict",
+            (run, sample, revision, verdict),
+            |connection, (run, sample, revision, verdict)| {
+                Box::pin(async move {
+                    lock::runs(connection, [*run]).await?;
+                    let rejected = verdict.rejected.as_ref();
+                    sqlx::query(sql!("verdict_set"))
+                        .bind(run.as_str())
+                        .bind(sample.as_str())
+                        .bind(i64::from(*revision))
+                        .bind(to_json(verdict)?)
+                        .bind(rejected.map(|(code, _)| code.as_str()))
+                        .bind(rejected.map(|(_, reason)| remark(reason)))
+                        .execute(connection)
+                        .await?;
+                    Ok(())
+                })
+            },
+        )
+        .await
+    }
+
+    async fn closable(&self, run: &RunId) -> Result<Vec<Range>, StoreError> {
+        self.ranges(run, sql!("closable")).await
+    }
+
+    async fn range_samples(&self, run: &RunId, range: Range) -> Result<Vec<PackedSample>, StoreError> {
+        self.packed(run, range, sql!("range_samples")).await
+    }
+
+    async fn close_range(
+        &self,
+        run: &RunId,
+        range: Range,
+        rejects: &[(SampleId, ErrorCode, String)],
+        now: Timestamp,
+    ) -> Result<Option<ClosedShard>, StoreError> {
+        self.write("close_range", (run, range, rejects, now), |connection, (run, range, rejects, now)| {
+            Box::pin(close(connection, run, *range, rejects, *now))
+        })
+        .await
+    }
+
+    async fn publish_shard(
+        &self,
+        run: &RunId,
+        range: Range,
+        fence: i64,
+        rows: u64,
+        files: &[ShardFile],
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let fail = |error: sqlx::Error| StoreError::new(format!("publish_shard {run} {}", range.file_stem()), error);
+        let done = sqlx::query(sql!("shard_publish"))
+            .bind(run.as_str())
+            .bind(range.number())
+            .bind(fence)
+            .bind(wide(rows))
+            .bind(to_json(&files).map_err(fail)?)
+            .bind(now.0)
+            .execute(&self.writers)
+            .await
+            .map_err(fail)?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn unpublished(&self, run: &RunId) -> Result<Vec<Range>, StoreError> {
+        self.ranges(run, sql!("shard_unpublished")).await
+    }
+
+    async fn published(&self, run: &RunId) -> Result<Vec<PublishedShard>, StoreError> {
+        let fail = |error: sqlx::Error| StoreError::new(format!("published {run}"), error);
+        let rows =
+            sqlx::query(sql!("shard_published")).bind(run.as_str()).fetch_all(&self.readers).await.map_err(fail)?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(PublishedShard {
+                    range: Range::from_number(row.try_get(0)?),
+                    rows: number(&row, 1)?,
+                    ordinals: (number(&row, 2)?, number(&row, 3)?),
+                    files: json(row.try_get(4)?)?,
+                })
+            })
+            .collect::<Result<_, _>>()
+            .map_err(fail)
+    }
+
+    async fn packed_samples(&self, run: &RunId, range: Range) -> Result<Vec<PackedSample>, StoreError> {
+        self.packed(run, range, sql!("shard_members")).await
+    }
+
+    async fn complete_samples(
+        &self,
+        run: &RunId,
+        after: Option<u64>,
+        most: u32,
+    ) -> Result<Vec<CompleteSample>, StoreError> {
+        let fail = |error: sqlx::Error| StoreError::new(format!("complete samples of {run}"), error);
+        let mut connection = self.readers.acquire().await.map_err(fail)?;
+        let rows = sqlx::query(sql!("complete_samples"))
+            .bind(run.as_str())
+            .bind(after.map_or(-1, |after| after as i64))
+            .bind(i64::from(most))
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(fail)?;
+        let mut samples = Vec::with_capacity(rows.len());
+        for row in rows {
+            samples.extend(complete_one(&mut connection, run, &row).await.map_err(fail)?);
+        }
+        Ok(samples)
+    }
+}
+
+impl PostgresStore {
+    async fn ranges(&self, run: &RunId, sql: &'static str) -> Result<Vec<Range>, StoreError> {
+        let numbers: Vec<i64> = sqlx::query_scalar(sql)
+            .bind(run.as_str())
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|error| StoreError::new(format!("ranges of {run}"), error))?;
+        Ok(numbers.into_iter().map(Range::from_number).collect())
+    }
+
+    async fn packed(&self, run: &RunId, range: Range, sql: &'static str) -> Result<Vec<PackedSample>, StoreError> {
+        let fail = |error: sqlx::Error| StoreError::new(format!("samples of {run} {}", range.file_stem()), error);
+        let mut connection = self.readers.acquire().await.map_err(fail)?;
+        let rows =
+            sqlx::query(sql).bind(run.as_str()).bind(range.number()).fetch_all(&mut *connection).await.map_err(fail)?;
+        let mut samples = Vec::with_capacity(rows.len());
+        for row in rows {
+            samples.extend(packed_one(&mut connection, run, &row).await.map_err(fail)?);
+        }
+        Ok(samples)
+    }
+}
+
+async fn packed_one(
+    connection: &mut PgConnection,
+    run: &RunId,
+    row: &sqlx::postgres::PgRow,
+) -> Result<Option<PackedSample>, sqlx::Error> {
+    let sample = SampleId::new(row.try_get::<String, _>(0)?);
+    let Some(context) = load::load_context(connection, run, &sample).await? else { return Ok(None) };
+    Ok(Some(PackedSample { context, verdict: json(row.try_get(1)?)?, config_version: number(row, 2)? }))
+}
+
+async fn complete_one(
+    connection: &mut PgConnection,
+    run: &RunId,
+    row: &sqlx::postgres::PgRow,
+) -> Result<Option<CompleteSample>, sqlx::Error> {
+    let sample = SampleId::new(row.try_get::<String, _>("sample")?);
+    let Some(context) = load::load_context(connection, run, &sample).await? else { return Ok(None) };
+    let state: &str = row.try_get("state")?;
+    let code: Option<&str> = row.try_get("code")?;
+    let decode = |what: String| sqlx::Error::Decode(what.into());
+    Ok(Some(CompleteSample {
+        context,
+        state: SampleState::read(state).ok_or_else(|| decode(format!("not a sample state: {state:?}")))?,
+        code: code.map(str::parse).transpose().map_err(|error| decode(format!("{error}")))?,
+        config_version: number(row, "config_version")?,
+    }))
+}
+
+async fn close(
+    connection: &mut PgConnection,
+    run: &RunId,
+    range: Range,
+    rejects: &[(SampleId, ErrorCode, String)],
+    now: Timestamp,
+) -> Result<Option<ClosedShard>, sqlx::Error> {
+    lock::run_alone(connection, run).await?;
+    let number = range.number();
+    let again: Option<(i64, i64, i64)> =
+        sqlx::query_as(sql!("close_again")).bind(run.as_str()).bind(number).fetch_optional(&mut *connection).await?;
+    let (fence, first, last) = if let Some(found) = again {
+        found
+    } else {
+        let open: (Option<i64>, Option<i64>, Option<i64>) =
+            sqlx::query_as(sql!("closable_one")).bind(run.as_str()).bind(number).fetch_one(&mut *connection).await?;
+        let (Some(first), Some(last), Some(0)) = open else { return Ok(None) };
+        for (sample, code, reason) in rejects {
+            sqlx::query(sql!("close_reject"))
+                .bind(run.as_str())
+                .bind(sample.as_str())
+                .bind(code.as_str())
+                .bind(remark(reason))
+                .bind(number)
+                .execute(&mut *connection)
+                .await?;
+        }
+        for sql in [sql!("close_members"), sql!("close_pack")] {
+            sqlx::query(sql).bind(run.as_str()).bind(number).execute(&mut *connection).await?;
+        }
+        sqlx::query(sql!("close_shard"))
+            .bind(run.as_str())
+            .bind(number)
+            .bind(first)
+            .bind(last)
+            .bind(now.0)
+            .execute(&mut *connection)
+            .await?;
+        (1, first, last)
+    };
+    let rows = sqlx::query(sql!("shard_members")).bind(run.as_str()).bind(number).fetch_all(connection).await?;
+    let members =
+        rows.iter().map(|row| Ok(SampleId::new(row.try_get::<String, _>(0)?))).collect::<Result<_, sqlx::Error>>()?;
+    Ok(Some(ClosedShard { range, members, ordinals: (first as u64, last as u64), fence }))
+}

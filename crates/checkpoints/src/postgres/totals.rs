@@ -1,0 +1,91 @@
+//! The counters of a run, gathered over a batch and written in the same transaction, each batch as a row of its own.
+
+use std::collections::BTreeMap;
+
+use agentwrite::task::AttemptEnd;
+use sqlx::{PgConnection, PgPool};
+
+use super::transaction::{Boxed, transact};
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Added {
+    pub(super) sections: i64,
+    pub(super) words: i64,
+    pub(super) calls: i64,
+    pub(super) failed_calls: i64,
+    pub(super) wasted_calls: i64,
+    pub(super) orphaned_calls: i64,
+    pub(super) throttled_calls: i64,
+    pub(super) prompt_tokens: i64,
+    pub(super) cached_tokens: i64,
+    pub(super) completion_tokens: i64,
+    pub(super) settled_nanousd: i64,
+    pub(super) reserved_nanousd: i64,
+}
+
+impl Added {
+    /// Counts the end of an attempt.
+    pub(super) fn end(&mut self, end: &AttemptEnd) {
+        self.calls += i64::from(end.called);
+        self.prompt_tokens += end.usage.prompt_tokens as i64;
+        self.cached_tokens += end.usage.cached_tokens as i64;
+        self.completion_tokens += end.usage.completion_tokens as i64;
+        self.settled_nanousd += end.cost_nanousd.unwrap_or(0) as i64;
+    }
+}
+
+/// Sums by run.
+#[derive(Debug, Default)]
+pub(super) struct Sums(BTreeMap<String, Added>);
+
+impl Sums {
+    pub(super) fn of(&mut self, run: &str) -> &mut Added {
+        if !self.0.contains_key(run) {
+            self.0.insert(run.to_owned(), Added::default());
+        }
+        self.0.get_mut(run).expect("inserted above")
+    }
+
+    pub(super) async fn write(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let column = |value: fn(&Added) -> i64| self.0.values().map(value).collect::<Vec<i64>>();
+        sqlx::query(sql!("totals_add"))
+            .bind(self.0.keys().map(String::as_str).collect::<Vec<&str>>())
+            .bind(column(|added| added.sections))
+            .bind(column(|added| added.words))
+            .bind(column(|added| added.calls))
+            .bind(column(|added| added.failed_calls))
+            .bind(column(|added| added.wasted_calls))
+            .bind(column(|added| added.orphaned_calls))
+            .bind(column(|added| added.throttled_calls))
+            .bind(column(|added| added.prompt_tokens))
+            .bind(column(|added| added.cached_tokens))
+            .bind(column(|added| added.completion_tokens))
+            .bind(column(|added| added.settled_nanousd))
+            .bind(column(|added| added.reserved_nanousd))
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+}
+
+/// Folds the changes into the totals, so that reading them stays cheap. One process at a time; the sum never changes.
+pub(super) fn fold(pool: &PgPool) -> Boxed<'_, Result<(), sqlx::Error>> {
+    Box::pin(async move {
+        transact(pool, &(), |connection, ()| {
+            Box::pin(async move {
+                let mine: bool = sqlx::query_scalar(sql!("totals_fold_lock")).fetch_one(&mut *connection).await?;
+                if mine {
+                    // Nothing is lost with a fold that is lost.
+                    sqlx::query("set local synchronous_commit = off").execute(&mut *connection).await?;
+                    sqlx::query(sql!("totals_fold")).execute(&mut *connection).await?;
+                    sqlx::query(sql!("totals_fold_states")).execute(connection).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    })
+}

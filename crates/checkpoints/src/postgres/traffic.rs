@@ -1,0 +1,154 @@
+//! Budgets in the store. Buckets are virtual schedules: a reservation moves `free_at` on and is told when it may start, so
+//! that nobody polls and the order of asking is the order of starting.
+
+use agentwrite::config::Limits;
+use agentwrite::ids::{RunId, Timestamp};
+use agentwrite::ports::{Reservation, Reserve, StoreError, TrafficStore};
+use async_trait::async_trait;
+use sqlx::PgConnection;
+
+use super::PostgresStore;
+use super::rows::{remark, wide};
+use super::totals::Sums;
+use crate::columns::json;
+
+/// Milliseconds per minute, and how much a quiet endpoint may be asked for at once.
+const MINUTE_MS: f64 = 60_000.0;
+const BURST_MS: f64 = 1_000.0;
+
+#[async_trait]
+impl TrafficStore for PostgresStore {
+    async fn reserve(&self, reserve: Reserve) -> Result<Reservation, StoreError> {
+        self.write("reserve", reserve, |connection, reserve| Box::pin(reserve_call(connection, reserve))).await
+    }
+
+    async fn settle(&self, run: &RunId, endpoint: &str, unused_tokens: i64, _now: Timestamp) -> Result<(), StoreError> {
+        let fail = |error: sqlx::Error| StoreError::new(format!("settle {run}"), error);
+        let limits: String =
+            sqlx::query_scalar(sql!("run_limits")).bind(run.as_str()).fetch_one(&self.readers).await.map_err(fail)?;
+        let limits: Limits = json(&limits).map_err(fail)?;
+        let Some(tpm) = limits.tpm else { return Ok(()) };
+        sqlx::query(sql!("bucket_give_back"))
+            .bind(format!("tokens {endpoint}"))
+            .bind(unused_tokens as f64 * MINUTE_MS / f64::from(tpm.max(1)))
+            .execute(&self.writers)
+            .await
+            .map_err(fail)?;
+        Ok(())
+    }
+
+    async fn close_gate(
+        &self,
+        endpoint: &str,
+        until: Timestamp,
+        reason: &str,
+        _now: Timestamp,
+    ) -> Result<(), StoreError> {
+        sqlx::query(sql!("gate_close"))
+            .bind(endpoint)
+            .bind(until.0)
+            .bind(remark(reason))
+            .execute(&self.writers)
+            .await
+            .map_err(|error| StoreError::new(format!("close_gate {endpoint}"), error))?;
+        Ok(())
+    }
+
+    async fn gate(&self, endpoint: &str) -> Result<Option<(Timestamp, String)>, StoreError> {
+        let row: Option<(i64, String)> = sqlx::query_as(sql!("gate_read"))
+            .bind(endpoint)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(|error| StoreError::new(format!("gate {endpoint}"), error))?;
+        Ok(row.map(|(until, reason)| (Timestamp(until), reason)))
+    }
+}
+
+async fn limits_of(connection: &mut PgConnection, run: &RunId) -> Result<(Limits, i64), sqlx::Error> {
+    let (limits, ledger): (String, i64) =
+        sqlx::query_as(sql!("reserve_limits")).bind(run.as_str()).fetch_one(connection).await?;
+    Ok((json(&limits)?, ledger))
+}
+
+async fn reserve_call(connection: &mut PgConnection, reserve: &Reserve) -> Result<Reservation, sqlx::Error> {
+    let (limits, _) = limits_of(connection, &reserve.run).await?;
+    if limits.max_cost_nanousd.is_some() || reserve.worst_nanousd.is_some() {
+        if !reserve_money(connection, reserve, &limits).await? {
+            return Ok(Reservation::OverBudget);
+        }
+    } else {
+        // Without money only a schedule moves; one that a crash turns back lets a few calls start early.
+        sqlx::query("set local synchronous_commit = off").execute(&mut *connection).await?;
+    }
+    let start = draw(connection, reserve, &limits).await?;
+    Ok(Reservation::StartAt(Timestamp(start.ceil() as i64)))
+}
+
+/// Whether the run's cap allows for the call; its worst case stands on the attempt from then on.
+async fn reserve_money(connection: &mut PgConnection, reserve: &Reserve, limits: &Limits) -> Result<bool, sqlx::Error> {
+    // A repeated wish replaces what the attempt had reserved.
+    let own: Option<Option<i64>> =
+        sqlx::query_scalar(sql!("reserve_own")).bind(reserve.attempt.as_str()).fetch_optional(&mut *connection).await?;
+    let reserved = own.flatten().unwrap_or(0);
+    if let Some(cap) = limits.max_cost_nanousd {
+        sqlx::query(sql!("reserve_lock")).bind(reserve.run.as_str()).execute(&mut *connection).await?;
+        // Read again under the lock: what others reserved before it is in it.
+        let (_, ledger) = limits_of(connection, &reserve.run).await?;
+        let committed = (ledger - reserved).max(0) as u64;
+        if reserve.worst_nanousd.is_none_or(|worst| committed.saturating_add(worst) > cap) {
+            return Ok(false);
+        }
+    }
+    let Some(worst) = reserve.worst_nanousd else { return Ok(true) };
+    if own.is_none() {
+        return Err(sqlx::Error::Protocol(format!("attempt {} is not open", reserve.attempt)));
+    }
+    sqlx::query(sql!("reserve_money"))
+        .bind(reserve.attempt.as_str())
+        .bind(wide(worst))
+        .execute(&mut *connection)
+        .await?;
+    let mut sums = Sums::default();
+    sums.of(reserve.run.as_str()).reserved_nanousd = wide(worst) - reserved;
+    sums.write(connection).await?;
+    Ok(true)
+}
+
+/// Takes the call's units from its buckets. All of them move on from the time at which the call starts: units that fell
+/// due while another bucket or the gate held the call back are gone, or the gate would open onto a burst.
+async fn draw(connection: &mut PgConnection, reserve: &Reserve, limits: &Limits) -> Result<f64, sqlx::Error> {
+    let gate: Option<(i64, String)> =
+        sqlx::query_as(sql!("gate_read")).bind(&reserve.endpoint).fetch_optional(&mut *connection).await?;
+    let mut start = gate.map_or(reserve.now.0, |(until, _)| reserve.now.0.max(until)) as f64;
+    let mut draws = Vec::with_capacity(2);
+    // Always in this order, so that nobody waits in a circle.
+    for (bucket, takes_ms, ahead_ms) in wanted(reserve, limits) {
+        let free_at: f64 = sqlx::query_scalar(sql!("bucket_lock")).bind(&bucket).fetch_one(&mut *connection).await?;
+        start = start.max(free_at - ahead_ms);
+        draws.push((bucket, takes_ms, free_at));
+    }
+    for (bucket, takes_ms, free_at) in draws {
+        sqlx::query(sql!("bucket_write"))
+            .bind(bucket)
+            .bind(free_at.max(start) + takes_ms)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(start)
+}
+
+/// What the call takes from which bucket: how long its units take at the bucket's rate, and how far it may run ahead of
+/// the schedule, both in milliseconds.
+fn wanted(reserve: &Reserve, limits: &Limits) -> Vec<(String, f64, f64)> {
+    let mut wanted = Vec::with_capacity(2);
+    if let Some(rpm) = limits.rpm {
+        let takes_ms = MINUTE_MS / f64::from(rpm.max(1));
+        // The request itself is part of the burst, and one request always is.
+        wanted.push((format!("requests {}", reserve.endpoint), takes_ms, (BURST_MS - takes_ms).max(0.0)));
+    }
+    if let Some(tpm) = limits.tpm {
+        let takes_ms = reserve.tokens as f64 * MINUTE_MS / f64::from(tpm.max(1));
+        wanted.push((format!("tokens {}", reserve.endpoint), takes_ms, BURST_MS));
+    }
+    wanted
+}

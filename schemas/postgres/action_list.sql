@@ -1,0 +1,2 @@
+-- actions: oldest first.
+select at, who, action, before, after from operator_action where run = $1 order by id

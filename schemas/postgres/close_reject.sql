@@ -1,0 +1,2 @@
+-- close_range: turned down by a gate that compares samples.
+update sample set state = 'rejected', code = $3, reason = $4 where run = $1 and sample = $2 and range = $5 and state = 'written'

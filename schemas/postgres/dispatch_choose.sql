@@ -1,0 +1,5 @@
+-- dispatch_ready: the longest remaining chain first, then input order; what somebody else works on at this moment is passed
+-- over. The first test names the partial index.
+select id, kind, subject, place, revision from task
+where run = $1 and state in ('ready', 'claimed') and state = 'ready' and published_at is null and due_at <= $2
+order by remaining desc, ordinal, kind, subject, place limit $3 for update skip locked

@@ -1,0 +1,2 @@
+-- create_run, control: a version of the configuration, never changed.
+insert into run_config (run, version, config) values ($1, $2, $3) on conflict (run, version) do nothing

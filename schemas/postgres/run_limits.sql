@@ -1,0 +1,2 @@
+-- settle: the run's limits.
+select limits from run where run = $1

@@ -1,0 +1,2 @@
+-- unpublished: closed ranges whose files may not be in place.
+select range from shard where run = $1 and state = 'closed' order by range
