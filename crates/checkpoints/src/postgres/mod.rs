@@ -31,6 +31,7 @@ mod rescue;
 mod retry;
 mod rows;
 mod runs;
+mod tail;
 mod tasks;
 mod totals;
 mod traffic;

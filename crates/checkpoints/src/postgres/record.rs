@@ -11,6 +11,7 @@ use super::answers::{Kept, keep_answers, text_hash, write_texts};
 use super::follow_up::follow_up;
 use super::lock;
 use super::rows::{Keys, column, number, task_key, wide};
+use super::tail::claim_best;
 use super::totals::Sums;
 use super::transaction::Boxed;
 use crate::columns::to_json;
@@ -55,6 +56,7 @@ pub(super) fn record_results<'c>(
                 recorded[index] = not_accepted(&records[index], &outcomes);
             }
         }
+        claim_best(connection, records, &mut recorded).await?;
         sums.write(connection).await?;
         Ok(recorded)
     })
