@@ -4,7 +4,7 @@ use crate::call::ChatRequest;
 use crate::chain;
 use crate::clean;
 use crate::config::{Mode, TextConfig};
-use crate::gates::{NgramIndex, WordHashes};
+use crate::gates::{KeptGrams, NgramIndex, WordHashes};
 use crate::ids::Hash;
 use crate::language::{Language, requested_language};
 use crate::plan::Plan;
@@ -25,6 +25,8 @@ pub struct Manuscript {
     lines: Vec<String>,
     texts: Vec<String>,
     index: NgramIndex,
+    /// N-grams of the text that was judged last, under the chain's head that it would make.
+    judged: Option<(Hash, KeptGrams)>,
     head: Hash,
     language: Option<Language>,
     counter: WordCounter,
@@ -52,6 +54,7 @@ impl Manuscript {
             // Held once: a writer with a thousand samples in work has no room for two copies.
             texts: context.sections.iter_mut().map(|section| std::mem::take(&mut section.text)).collect(),
             index: NgramIndex::new(),
+            judged: None,
             head,
             language,
             counter,
@@ -75,9 +78,18 @@ impl Manuscript {
             && self.texts.len() == key.place as usize
     }
 
+    /// Keeps the n-grams of a text that is about to be accepted, so that [`accept`](Self::accept) need not make them again.
+    /// `chain` is the head after that text.
+    pub fn remember_grams(&mut self, chain: Hash, grams: KeptGrams) {
+        self.judged = Some((chain, grams));
+    }
+
     /// Takes in a section that was accepted, and the tokens of the prompt that it answered.
     pub fn accept(&mut self, section: Section, chain: Hash, prompt_tokens: Option<u64>) {
-        self.index.add(&WordHashes::of(&section.text));
+        match self.judged.take() {
+            Some((judged, grams)) if judged == chain => self.index.add_grams(&grams),
+            _ => self.index.add(&WordHashes::of(&section.text)),
+        }
         let Section { text, .. } = section;
         self.texts.push(text);
         self.context.candidates.clear();
@@ -205,4 +217,74 @@ pub fn request_seed(seed: u64, task: &ClaimedTask) -> u64 {
         task.bad_answers.to_string(),
     ];
     Hash::of("request seed", &parts).to_u64() & 0x7fff_ffff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gates::section::{SectionInput, SectionPolicy, check};
+    use crate::ids::{AttemptId, RunId, SampleId};
+    use crate::sample::Input;
+
+    const TEXT: &str = "The harbour was built before the town, and the town grew around it for a hundred years, street by \
+                        street, until nobody could say where the one ended and the other began, or which had been first. ";
+
+    fn manuscript() -> Manuscript {
+        let input = Input { messages: Vec::new(), length: None, language: None, variant: 0, id: None, meta: None };
+        let context = SampleContext {
+            run: RunId::new("run_1"),
+            sample: SampleId::new("smp_1"),
+            ordinal: 0,
+            input,
+            revision: 0,
+            config_version: 1,
+            model: None,
+            plan: None,
+            sections: Vec::new(),
+            candidates: Vec::new(),
+            last_prompt_tokens: None,
+        };
+        Manuscript::new(context, Hash::of("test", &["head"]))
+    }
+
+    fn grams(text: &str) -> KeptGrams {
+        let input = SectionInput {
+            text,
+            words: 0,
+            target_words: 0,
+            last: true,
+            finish: crate::call::Finish::Stop,
+            plan_lines: &[],
+            earlier: &NgramIndex::new(),
+            earlier_tail: "",
+            expected_language: None,
+            had_reasoning: false,
+        };
+        check(&input, &SectionPolicy::default()).grams
+    }
+
+    fn accept(manuscript: &mut Manuscript, text: &str) {
+        let section =
+            Section { place: 0, text: text.to_owned(), words: 0, flags: Vec::new(), attempt: AttemptId::new("att_1") };
+        let chain = manuscript.head_after(text, Mode::Serial);
+        manuscript.accept(section, chain, None);
+    }
+
+    #[test]
+    fn remembered_grams_are_those_of_the_text_and_never_of_another() {
+        let (text, other) = (TEXT.to_owned(), TEXT.replace(' ', " x "));
+        let mut plain = manuscript();
+        accept(&mut plain, &text);
+        assert!(!plain.index().is_empty());
+
+        let mut remembering = manuscript();
+        remembering.remember_grams(remembering.head_after(&text, Mode::Serial), grams(&text));
+        accept(&mut remembering, &text);
+        assert_eq!(remembering.index(), plain.index());
+
+        let mut mistaken = manuscript();
+        mistaken.remember_grams(mistaken.head_after(&other, Mode::Serial), grams(&other));
+        accept(&mut mistaken, &text);
+        assert_eq!(mistaken.index(), plain.index());
+    }
 }

@@ -7,8 +7,8 @@ use crate::call::{ChatAnswer, Finish};
 use crate::clean::{clean_section, trim_echo};
 use crate::config::{Mode, TextConfig};
 use crate::failure::ErrorCode;
-use crate::gates::Finding;
 use crate::gates::section::{self, Hard, SectionInput, Soft, Verdict};
+use crate::gates::{Finding, KeptGrams};
 use crate::ids::{AttemptId, Hash};
 use crate::manuscript::Manuscript;
 use crate::task::{ClaimedTask, Hint, KeptAnswer};
@@ -45,6 +45,8 @@ pub struct Accepted {
     pub origin: AttemptId,
     /// The chain's head after it.
     pub chain: Hash,
+    /// Its n-grams, for [`Manuscript::remember_grams`].
+    pub grams: KeptGrams,
     /// The answer of the attempt at hand, where it must be kept.
     pub kept: Option<KeptAnswer>,
 }
@@ -187,6 +189,7 @@ fn accept(
         words: judged.words,
         flags: judged.verdict.soft.iter().map(|finding| finding.kind.code().to_owned()).collect(),
         text: judged.text,
+        grams: judged.verdict.grams,
         origin,
         kept,
     }

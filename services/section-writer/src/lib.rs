@@ -50,7 +50,7 @@ impl Handler for SectionHandler {
                 Err(error) => return failures.store(&error),
             }
         }
-        let Some(manuscript) = memory.as_ref() else { return failures.internal("no manuscript") };
+        let Some(manuscript) = memory.as_mut() else { return failures.internal("no manuscript") };
         let Some(settled) = self.configs.get(manuscript.context.config_version) else {
             return failures.internal("the sample's configuration is not in the store");
         };
@@ -104,14 +104,17 @@ impl SectionHandler {
         &self,
         failures: &Failures<'_>,
         config: &TextConfig,
-        manuscript: &Manuscript,
+        manuscript: &mut Manuscript,
         task: &ClaimedTask,
         answer: &ChatAnswer,
         end: AttemptEnd,
         bytes: usize,
     ) -> Outcome {
         match writing::judge(manuscript, config, task, answer, bytes, self.retry.attempts) {
-            Written::Accept(accepted) => accept(config.mode, manuscript, task, accepted, end),
+            Written::Accept(mut accepted) => {
+                manuscript.remember_grams(accepted.chain, std::mem::take(&mut accepted.grams));
+                accept(config.mode, manuscript, task, accepted, end)
+            }
             Written::Refuse { code, message, hint, kept } => failures.of_answer(code, message, hint, kept, end, false),
         }
     }

@@ -39,16 +39,24 @@ pub(crate) fn squashed(line: &str) -> String {
     out
 }
 
+/// The same one by one, for a comparison that ends early.
+fn squashed_chars(line: &str) -> impl Iterator<Item = char> {
+    line.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
+}
+
 fn skip_plan_line<'a>(text: &'a str, plan_line: &str) -> Option<&'a str> {
     let line = text.lines().next()?;
     if line.is_empty() {
         return None;
     }
     let repeats = || {
-        let plan = squashed(plan_line);
-        let own = squashed(line);
-        let least = if plan.is_ascii() { MIN_PLAN_LINE } else { MIN_PLAN_LINE / 3 };
-        plan.chars().count() >= least && own.starts_with(&plan)
+        // A line that is none differs within a word; only one that repeats the plan's is read to its end.
+        let mut own = squashed_chars(line);
+        if !squashed_chars(plan_line).all(|c| own.next() == Some(c)) {
+            return false;
+        }
+        let least = if squashed_chars(plan_line).all(|c| c.is_ascii()) { MIN_PLAN_LINE } else { MIN_PLAN_LINE / 3 };
+        squashed_chars(plan_line).count() >= least
     };
     (is_plan_line(line) || (!plan_line.is_empty() && repeats())).then(|| text[line.len()..].trim_start())
 }

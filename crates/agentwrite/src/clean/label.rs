@@ -2,6 +2,7 @@
 
 use super::strip_prefix_folded;
 
+/// In lower case; [`after_label`] knows their first letters.
 const WORDS: &[&str] = &["paragraph", "para", "paragraphe", "párrafo", "absatz", "абзац", "段落", "第"];
 /// What a copied plan line has after its label.
 const COUNT_FIELDS: &[&str] = &["word count", "wordcount", "字数", "字數", "nombre de mots", "wortanzahl"];
@@ -53,6 +54,10 @@ fn split_markup(line: &str) -> (&str, &str) {
 
 /// What follows "Paragraph 12:".
 fn after_label(line: &str) -> Option<&str> {
+    // Most lines open with none of these letters.
+    if !line.starts_with(|c: char| !c.is_ascii() || matches!(c, 'a' | 'A' | 'p' | 'P')) {
+        return None;
+    }
     let (word, rest) = WORDS.iter().find_map(|word| Some((*word, strip_prefix_folded(line, word)?)))?;
     let rest = rest.trim_start().trim_start_matches('#');
     let number = rest.trim_start_matches(|c: char| c.is_ascii_digit() || "一二三四五六七八九十百".contains(c));

@@ -127,9 +127,14 @@ struct Suspicious {
 
 impl Suspicious {
     fn scan(raw: &str) -> Self {
+        const BLOCK: usize = 64;
         let mut found = Self { carriage_return: false, zero_width: false, tag: false };
         let bytes = raw.as_bytes();
-        for (at, byte) in bytes.iter().enumerate() {
+        // Nearly every block has none of these bytes, and a block is looked through at once.
+        let blocks = bytes.chunks(BLOCK).zip((0..).step_by(BLOCK)).filter(|(block, _)| {
+            block.iter().fold(false, |any, byte| any | matches!(byte, b'\r' | b'<' | 0xe2 | 0xef))
+        });
+        for (at, byte) in blocks.flat_map(|(block, start)| (start..).zip(block)) {
             match byte {
                 b'\r' => found.carriage_return = true,
                 b'<' => found.tag = true,
@@ -173,7 +178,9 @@ pub(crate) fn strip_prefix_folded<'a>(text: &'a str, prefix: &str) -> Option<&'a
     let mut rest = text.chars();
     for wanted in prefix.chars() {
         let found = rest.next()?;
-        if found != wanted && !found.to_lowercase().eq([wanted]) {
+        let same = found == wanted
+            || if found.is_ascii() { found.to_ascii_lowercase() == wanted } else { found.to_lowercase().eq([wanted]) };
+        if !same {
             return None;
         }
     }

@@ -22,7 +22,7 @@ mod speech;
 mod speed;
 mod word_hashes;
 
-pub use ngrams::NgramIndex;
+pub use ngrams::{KeptGrams, NgramIndex};
 pub use signature::{Signature, signature, similarity};
 pub use word_hashes::WordHashes;
 

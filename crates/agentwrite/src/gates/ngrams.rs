@@ -9,46 +9,75 @@ use super::WordHashes;
 pub(crate) const WORDS: usize = 13;
 /// One n-gram hash in so many is kept in an index: chosen by its value, so every text keeps the same ones.
 const KEEP_ONE_IN: u64 = 4;
+/// The first size of an index: room for a section of 700 words.
+const LEAST_SLOTS: usize = 256;
 
 /// The 13-grams of all earlier text of a sample, thinned by [`KEEP_ONE_IN`]: about 2 bytes a word.
 ///
 /// Grows by [`add`](Self::add) as sections are accepted; deterministic, so it can be rebuilt from the sections.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct NgramIndex {
-    /// Sorted, without duplicates.
-    hashes: Vec<u64>,
+    /// An open table of the hashes' upper halves, of a power of two and at most three quarters full; 0 is a free slot. Two
+    /// n-grams that share a half are too rare to move a share.
+    slots: Vec<u32>,
+    len: usize,
 }
 
 impl NgramIndex {
     /// An index over nothing.
     pub const fn new() -> Self {
-        Self { hashes: Vec::new() }
+        Self { slots: Vec::new(), len: 0 }
     }
 
     /// Adds a text. N-grams do not reach across the seam between two added texts.
     pub fn add(&mut self, text: &WordHashes) {
-        let mut new = gram_hashes(text, WORDS);
-        new.retain(|hash| is_kept(*hash));
-        new.sort_unstable();
-        new.dedup();
-        self.hashes = merged(&self.hashes, &new);
+        self.add_grams(&KeptGrams::of(&gram_hashes(text, WORDS)));
+    }
+
+    /// The same from what [`section::check`](super::section::check) found in the text.
+    pub fn add_grams(&mut self, grams: &KeptGrams) {
+        for half in &grams.0 {
+            if self.len * 4 >= self.slots.len() * 3 {
+                self.grow();
+            }
+            self.insert(*half);
+        }
+    }
+
+    fn grow(&mut self) {
+        let slots = vec![0; (self.slots.len() * 2).max(LEAST_SLOTS)];
+        let old = std::mem::replace(&mut self.slots, slots);
+        self.len = 0;
+        old.into_iter().filter(|half| *half != 0).for_each(|half| self.insert(half));
+    }
+
+    fn insert(&mut self, half: u32) {
+        let slot = self.slot(half);
+        self.len += usize::from(self.slots[slot] == 0);
+        self.slots[slot] = half;
+    }
+
+    /// Where a half stands, or would: there is always a free slot.
+    fn slot(&self, half: u32) -> usize {
+        let mask = self.slots.len() - 1;
+        let mut slot = half as usize & mask;
+        while self.slots[slot] != 0 && self.slots[slot] != half {
+            slot = (slot + 1) & mask;
+        }
+        slot
     }
 
     /// The share (0 to 1) of the text's n-grams that occur in the index; 0 for a text of fewer than 13 words.
     pub fn overlap(&self, text: &WordHashes) -> f64 {
-        self.overlap_of(&gram_hashes(text, WORDS))
+        self.overlap_of(&KeptGrams::of(&gram_hashes(text, WORDS)))
     }
 
-    pub(crate) fn overlap_of(&self, grams: &[u64]) -> f64 {
-        if self.hashes.is_empty() {
+    pub(crate) fn overlap_of(&self, grams: &KeptGrams) -> f64 {
+        if self.is_empty() || grams.0.is_empty() {
             return 0.0;
         }
-        let (mut kept, mut found) = (0_u32, 0_u32);
-        for hash in grams.iter().filter(|hash| is_kept(**hash)) {
-            kept += 1;
-            found += u32::from(self.hashes.binary_search(hash).is_ok());
-        }
-        if kept == 0 { 0.0 } else { f64::from(found) / f64::from(kept) }
+        let found = grams.0.iter().filter(|half| self.slots[self.slot(**half)] != 0).count();
+        found as f64 / grams.0.len() as f64
     }
 
     /// The share (0 to 1) of the text's n-grams that repeat an earlier one of the same text.
@@ -58,33 +87,46 @@ impl NgramIndex {
 
     /// Number of n-grams kept.
     pub const fn len(&self) -> usize {
-        self.hashes.len()
+        self.len
     }
 
     /// Whether nothing was added.
     pub const fn is_empty(&self) -> bool {
-        self.hashes.is_empty()
+        self.len == 0
     }
 }
 
-/// Two sorted lists without duplicates as one; a sort of the whole would cost more with every section.
-fn merged(old: &[u64], new: &[u64]) -> Vec<u64> {
-    let mut out = Vec::with_capacity(old.len() + new.len());
-    let mut rest = old;
-    for hash in new {
-        let (smaller, larger) = rest.split_at(rest.partition_point(|kept| kept < hash));
-        out.extend_from_slice(smaller);
-        rest = larger;
-        if rest.first() != Some(hash) {
-            out.push(*hash);
+/// Two indexes are equal if they hold the same n-grams, whatever the order in which these came.
+impl PartialEq for NgramIndex {
+    fn eq(&self, other: &Self) -> bool {
+        let mut halves = self.slots.iter().filter(|half| **half != 0);
+        self.len == other.len && halves.all(|half| other.slots[other.slot(*half)] != 0)
+    }
+}
+
+impl Eq for NgramIndex {}
+
+/// The half that an index holds, never 0. The lower one chose the hash to be kept and says less.
+const fn half(hash: u64) -> u32 {
+    let half = (hash >> 32) as u32;
+    if half == 0 { 1 } else { half }
+}
+
+/// The 13-grams of one text that an index keeps, in their order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeptGrams(Vec<u32>);
+
+impl KeptGrams {
+    pub(crate) fn of(grams: &[u64]) -> Self {
+        // Every half is written, and the next one over it unless it is kept: nobody can guess which are.
+        let mut halves = vec![0; grams.len()];
+        let mut kept = 0;
+        for hash in grams {
+            halves[kept] = half(*hash);
+            kept += usize::from(hash.is_multiple_of(KEEP_ONE_IN));
         }
+        Self(halves[..kept].to_vec())
     }
-    out.extend_from_slice(rest);
-    out
-}
-
-const fn is_kept(hash: u64) -> bool {
-    hash.is_multiple_of(KEEP_ONE_IN)
 }
 
 /// The share (0 to 1) of n-grams that occur before in the same list.
@@ -194,6 +236,7 @@ mod tests {
         let mut index = NgramIndex::new();
         index.add(&words(&prose(3, 20_000)));
         assert!((4_000..6_000).contains(&index.len()), "{}", index.len());
+        assert!(index.slots.len() * 4 < 20_000 * 3, "{} slots", index.slots.len());
     }
 
     proptest! {

@@ -40,8 +40,10 @@ impl<'a> Probe<'a> {
     /// `words` counts as [`super::WordHashes`] does.
     pub(super) fn new(text: &'a str, words: usize) -> Self {
         let head = &text[..text.floor_char_boundary(HEAD_BYTES)];
-        let characters = head.chars().filter(|c| super::word_hashes::stands_alone(*c)).count();
-        let eastern = characters * 2 > head.chars().count();
+        let eastern = !head.is_ascii() && {
+            let characters = head.chars().filter(|c| super::word_hashes::stands_alone(*c)).count();
+            characters * 2 > head.chars().count()
+        };
         let short = words < if eastern { SHORT_CHARACTERS } else { SHORT_WORDS };
         let masked = speech::mask(if short { text } else { head });
         let first = first_sentences(text, &masked).map(|(start, end)| (start, end, Sentence::new(&masked[start..end])));
@@ -116,13 +118,15 @@ struct Sentence {
 
 impl Sentence {
     fn new(text: &str) -> Self {
-        let words: String = text
-            .trim_start()
-            .chars()
-            .filter(|c| !matches!(c, '*' | '_' | '#'))
-            .flat_map(char::to_lowercase)
-            .map(|c| if c == '’' { '\'' } else { c })
-            .collect();
+        let mut words = String::with_capacity(text.len());
+        for c in text.trim_start().chars() {
+            match c {
+                '*' | '_' | '#' => {}
+                '’' => words.push('\''),
+                _ if c.is_ascii() => words.push(c.to_ascii_lowercase()),
+                _ => words.extend(c.to_lowercase()),
+            }
+        }
         let mut pairs = [0; 16];
         for pair in words.as_bytes().windows(2) {
             let bit = pair_bit(pair);

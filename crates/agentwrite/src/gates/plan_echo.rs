@@ -15,12 +15,12 @@ pub(super) fn find<'a>(text: &'a str, plan_lines: &[String]) -> Option<&'a str> 
     if is_json_plan(text) {
         return Some(text);
     }
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let lines = || text.lines().filter(|line| !line.trim().is_empty());
     let plan = Plan { lines: plan_lines, squashed: OnceCell::new() };
     // A plan comes at once: prose whose first lines are its own is let go.
-    let first = lines.iter().take(3).copied().find(|line| plan.has(line))?;
-    let repeated: usize = lines.iter().filter(|line| plan.has(line)).map(|line| line.len()).sum();
-    let total: usize = lines.iter().map(|line| line.len()).sum();
+    let first = lines().take(3).find(|line| plan.has(line))?;
+    let repeated: usize = lines().filter(|line| plan.has(line)).map(str::len).sum();
+    let total: usize = lines().map(str::len).sum();
     (repeated * 2 > total).then_some(first)
 }
 

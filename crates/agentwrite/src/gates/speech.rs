@@ -109,27 +109,29 @@ fn is_machine(name: &str) -> bool {
 
 /// Blanks what stands between quotation marks; an unclosed one reaches to the end of its line.
 fn mask_quotes(out: &mut String, line: &str) {
-    let mut closing = None;
-    for c in line.chars() {
-        if let Some(close) = closing {
-            if c == close {
-                closing = None;
-            }
-            push_blank(out, c);
-            continue;
-        }
-        closing = match c {
-            '"' => Some('"'),
-            '“' | '„' => Some('”'),
-            '‘' => Some('’'),
-            '«' => Some('»'),
-            '「' => Some('」'),
-            '『' => Some('』'),
-            '《' => Some('》'),
-            '`' => Some('`'),
-            _ => None,
-        };
-        if closing.is_some() { push_blank(out, c) } else { out.push(c) }
+    let mut rest = line;
+    while let Some((at, open, close)) = rest.char_indices().find_map(|(at, c)| Some((at, c, closing(c)?))) {
+        out.push_str(&rest[..at]);
+        let inside = at + open.len_utf8();
+        let end = rest[inside..].find(close).map_or(rest.len(), |offset| inside + offset + close.len_utf8());
+        blank(out, &rest[at..end]);
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+}
+
+/// The mark that closes what `open` opens, if it opens anything.
+const fn closing(open: char) -> Option<char> {
+    match open {
+        '"' => Some('"'),
+        '“' | '„' => Some('”'),
+        '‘' => Some('’'),
+        '«' => Some('»'),
+        '「' => Some('」'),
+        '『' => Some('』'),
+        '《' => Some('》'),
+        '`' => Some('`'),
+        _ => None,
     }
 }
 

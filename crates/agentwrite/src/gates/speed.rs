@@ -7,9 +7,11 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use super::ngrams::{WORDS, distances, gram_hashes};
+use super::patterns::{Probe, error_document};
+use super::phrases::{CONTENT_FILTER, PROVIDER_ERROR, REASONING, REFUSAL};
 use super::sample::{EvalPrompts, SampleInput, SamplePolicy};
 use super::section::{SectionInput, SectionPolicy};
-use super::{NgramIndex, WordHashes, sample, section, signature};
+use super::{KeptGrams, NgramIndex, WordHashes, plan_echo, sample, section, signature};
 use crate::call::{ChatAnswer, Finish, Message, StatedLimits, Usage};
 use crate::clean::{clean_section, join, trim_echo};
 use crate::config::{Mode, TextConfig};
@@ -70,9 +72,9 @@ fn samples(vocabulary: &[String]) -> Vec<Vec<String>> {
                 };
                 text.push_str(mark);
                 if at == 0 {
-                    text.push_str(&word[..1].to_uppercase())
+                    text.push_str(&word[..1].to_uppercase());
                 } else {
-                    text.push_str(&word[..1])
+                    text.push_str(&word[..1]);
                 }
                 text.push_str(&word[1..]);
             }
@@ -169,6 +171,7 @@ struct Case {
     text: String,
     hashes: WordHashes,
     grams: Vec<u64>,
+    kept: KeptGrams,
     earlier: NgramIndex,
     manuscript: Manuscript,
 }
@@ -178,7 +181,8 @@ fn cases() -> Vec<Case> {
         let manuscript = Manuscript::new(context(&texts[..3]), Hash::of("test", &[""]));
         let hashes = WordHashes::of(&texts[3]);
         let grams = gram_hashes(&hashes, WORDS);
-        Case { text: texts[3].clone(), hashes, grams, earlier: manuscript.index().clone(), manuscript }
+        let kept = KeptGrams::of(&grams);
+        Case { text: texts[3].clone(), hashes, grams, kept, earlier: manuscript.index().clone(), manuscript }
     };
     samples(&vocabulary()).iter().map(case).collect()
 }
@@ -191,10 +195,11 @@ fn of_each_function() {
     time("WordHashes::of", &cases, |case| WordHashes::of(&case.text));
     time("gram_hashes", &cases, |case| gram_hashes(&case.hashes, WORDS));
     time("distances", &cases, |case| distances(&case.grams));
-    time("overlap_of", &cases, |case| case.earlier.overlap_of(&case.grams));
-    time("NgramIndex::add, fourth", &cases, |case| {
+    time("KeptGrams::of", &cases, |case| KeptGrams::of(&case.grams));
+    time("overlap_of", &cases, |case| case.earlier.overlap_of(&case.kept));
+    time("NgramIndex::add_grams, fourth", &cases, |case| {
         let mut index = case.earlier.clone();
-        index.add(&case.hashes);
+        index.add_grams(&case.kept);
         index
     });
     time("signature", &cases, |case| signature(&case.hashes));
@@ -206,6 +211,20 @@ fn of_each_function() {
         trim_echo(&case.text, case.manuscript.tail(Mode::Serial), &case.manuscript.lines()[3])
     });
     time("chain::with_section", &cases, |case| case.manuscript.head_after(&case.text, Mode::Serial));
+    time("its Probe", &cases, |case| {
+        black_box(Probe::new(&case.text, case.hashes.len()));
+    });
+    time("its Probe, all patterns", &cases, |case| {
+        let probe = Probe::new(&case.text, case.hashes.len());
+        [&CONTENT_FILTER, &PROVIDER_ERROR, &REFUSAL, &REASONING].iter().any(|set| probe.find(set).is_some())
+    });
+    time("its error_document", &cases, |case| error_document(&case.text));
+    time("its leaves_marker", &cases, |case| crate::clean::leaves_marker(&case.text));
+    time("its plan_echo", &cases, |case| plan_echo::find(&case.text, case.manuscript.lines()).is_some());
+    time("its loops", &cases, |case| super::loops::circling(&distances(&case.grams)));
+    time("its mid sentence", &cases, |case| section::ends_mid_sentence(&case.text).is_some());
+    time("its chatter", &cases, |case| section::chatter(&case.text).is_some());
+    time("its recap", &cases, |case| super::recap::find(&case.text).is_some());
     let policy = SectionPolicy::default();
     time("section::check", &cases, |case| {
         let input = SectionInput {
@@ -242,7 +261,8 @@ fn of_a_sample_of_four_sections() {
             }
             let written = writing::judge(&manuscript, &config, task, answer, 5_000, 8);
             let Written::Accept(accepted) = written else { panic!("a good text was refused: {written:?}") };
-            let Accepted { text, words, flags, chain, origin, .. } = accepted;
+            let Accepted { text, words, flags, chain, origin, grams, .. } = accepted;
+            manuscript.remember_grams(chain, grams);
             manuscript.accept(Section { place: task.key.place, text, words, flags, attempt: origin }, chain, None);
         }
         manuscript

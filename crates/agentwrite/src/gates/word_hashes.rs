@@ -105,11 +105,13 @@ fn hash_at(bytes: &[u8], start: usize, end: usize) -> u64 {
     let length = end - start;
     let Some(first) = bytes[start..].first_chunk::<8>() else { return mix(fnv(EMPTY, &bytes[start..end], SMALL)) };
     // As many steps for a short word as for a long one, with nothing to guess: the next words are hashed meanwhile.
-    let hash = first.iter().zip(0..).fold(EMPTY, |hash, (byte, place)| {
-        let next = step(hash, byte | SMALL);
-        if place < length { next } else { hash }
-    });
-    mix(if length > 8 { fnv(hash, &bytes[start + 8..end], SMALL) } else { hash })
+    let mut heads = [EMPTY; 8];
+    let mut hash = EMPTY;
+    for (head, byte) in heads.iter_mut().zip(first) {
+        hash = step(hash, byte | SMALL);
+        *head = hash;
+    }
+    mix(if length > 8 { fnv(hash, &bytes[start + 8..end], SMALL) } else { heads[(length - 1) & 7] })
 }
 
 /// FNV-1a from `hash` on over bytes in each of which the bits of `or` are set.
@@ -126,8 +128,7 @@ const fn step(hash: u64, byte: u8) -> u64 {
 fn other_words(text: &str, mut at: usize, hashes: &mut Vec<u64>) -> usize {
     let blocks_until = text.len().saturating_sub(BLOCK + 8);
     let mut word = Word(EMPTY);
-    let mut chars = text[at..].chars();
-    while let Some(c) = chars.next() {
+    for c in text[at..].chars() {
         at += c.len_utf8();
         if stands_alone(c) {
             word.end(hashes);

@@ -25,7 +25,7 @@ pub fn unicode(text: &str) -> usize {
 
 /// The first byte that [`plain`] cannot count: none of ASCII, or `_`, which joins words but is none by itself.
 fn hard_byte(bytes: &[u8]) -> Option<usize> {
-    let is_hard = |byte: u8| !byte.is_ascii() | (byte == b'_');
+    let is_hard = |byte: u8| !byte.is_ascii() || byte == b'_';
     let (blocks, _) = bytes.as_chunks::<BLOCK>();
     let easy = blocks.iter().take_while(|block| !block.iter().fold(false, |hard, byte| hard | is_hard(*byte))).count();
     let from = easy * BLOCK;
@@ -71,15 +71,15 @@ const fn digit(byte: u8) -> bool {
 }
 
 const fn starts_word(before: u8, here: u8) -> u8 {
-    ((letter(here) | digit(here)) & !(letter(before) | digit(before))) as u8
+    ((letter(here) || digit(here)) && !(letter(before) || digit(before))) as u8
 }
 
 /// Rules WB6, WB7, WB11 and WB12.
 const fn joins_words(before: u8, here: u8, after: u8) -> u8 {
-    let both = (here == b'.') | (here == b'\'');
-    let letters = (both | (here == b':')) & letter(before) & letter(after);
-    let digits = (both | (here == b',') | (here == b';')) & digit(before) & digit(after);
-    (letters | digits) as u8
+    let both = here == b'.' || here == b'\'';
+    let letters = (both || here == b':') && letter(before) && letter(after);
+    let digits = (both || here == b',' || here == b';') && digit(before) && digit(after);
+    (letters || digits) as u8
 }
 
 fn words_of_segment(segment: &str) -> usize {

@@ -120,3 +120,11 @@ fn policies_read_from_partial_configuration() {
     assert_eq!(policy, SectionPolicy { recap: false, ..SectionPolicy::default() });
     assert!(serde_json::from_str::<SectionPolicy>("{\"recaps\": false}").is_err());
 }
+
+#[test]
+fn paragraphs_are_those_between_blank_lines() {
+    for text in ["", "one", "one\ntwo", "\n\n", "one\n\n", "\n\none", "a\n\nb\n\n\nc\n\n\n\nd\n", "段\n\n落\n\n\n"] {
+        let found: Vec<&str> = later_paragraphs(text).collect();
+        assert_eq!(found, text.split("\n\n").skip(1).collect::<Vec<_>>(), "{text:?}");
+    }
+}
