@@ -49,11 +49,12 @@ fn collided(error: &sqlx::Error) -> bool {
     matches!(code(error).as_deref(), Some("40001" | "40P01"))
 }
 
-/// Whether the server is gone, going or full, so that no other intent would fare better now.
+/// Whether the server is gone, going or full, or somebody holds a lock and does not let go (55P03), so that no other intent
+/// would fare better now.
 pub(super) fn is_gone(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(_) => {
-            code(error).is_none_or(|code| ["08", "53", "57"].iter().any(|class| code.starts_with(class)))
+            code(error).is_none_or(|code| ["08", "53", "55P03", "57"].iter().any(|class| code.starts_with(class)))
         }
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)

@@ -21,8 +21,13 @@ fn cause(error: &StoreError) -> &ConnectError {
 #[tokio::test]
 async fn a_wrong_password_is_named() {
     let server = Postgres::shared();
-    let error = refused(&server.url_as("postgres", "not-secret-at-all", "postgres")).await;
-    assert!(matches!(cause(&error), ConnectError::Authentication { user, .. } if user == "postgres"), "{error:?}");
+    server.sql("postgres", "create role longhand_guest login password 'right'");
+    let error = refused(&server.url_as("longhand_guest", "secret", "postgres")).await;
+    assert!(
+        matches!(cause(&error), ConnectError::Authentication { user, .. } if user == "longhand_guest"),
+        "{error:?}"
+    );
+    server.sql("postgres", "drop role longhand_guest");
     let error = refused(&server.url_as("nobody", "secret", "postgres")).await;
     assert!(matches!(cause(&error), ConnectError::Authentication { .. }), "{error:?}");
 }

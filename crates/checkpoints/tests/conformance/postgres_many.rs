@@ -1,7 +1,6 @@
 //! Several processes on one database: of two that want the same at once exactly one gets it, and nothing is miscounted.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use agentwrite::admission;
@@ -159,9 +158,9 @@ async fn a_schedule_is_shared_by_all_processes() {
     assert_eq!(starts, wanted);
 }
 
-/// How long the processes work against each other, and how many callers each has.
-const STRESS: Duration = Duration::from_secs(6);
+/// Callers of each process, and how often each acts: some seconds in all.
 const CALLERS: u64 = 12;
+const ACTS: usize = 50;
 
 /// Two processes do everything at once on one run in parallel mode, where many tasks belong to one sample.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -171,16 +170,12 @@ async fn under_stress_nothing_is_miscounted() {
     let config = RunConfig { attempts: 100_000, crash_limit: 100_000, shard_size: 5, ..parallel() };
     let here = Scene::with(fixture.store(), "run_s", &config, &Limits::default(), 40).await;
     let there = Scene::beside(&other, &here.run, "owner_b");
-    let done = AtomicU64::new(0);
-    let until = Instant::now() + STRESS;
     let callers = (0..CALLERS * 2).map(|seed| {
         let (mine, twin) = if seed % 2 == 0 { (&here, &there) } else { (&there, &here) };
-        let done = &done;
         async move {
             let mut caller = Caller { mine, twin, numbers: Numbers(seed) };
-            while Instant::now() < until {
+            for _ in 0..ACTS {
                 caller.act().await;
-                done.fetch_add(1, Ordering::Relaxed);
             }
         }
     });
@@ -188,8 +183,7 @@ async fn under_stress_nothing_is_miscounted() {
     here.sound().await;
     let totals = here.totals().await;
     let deadlocks = fixture.database().sql("select deadlocks from pg_stat_database where datname = current_database()");
-    println!("{} acts, {} deadlocks, {totals:?}", done.load(Ordering::Relaxed), deadlocks.trim());
-    assert!(totals.sections > 50 && totals.failed_calls > 10 && totals.wasted_calls > 0, "{totals:?}");
+    assert!(totals.sections > 30 && totals.failed_calls > 10 && totals.orphaned_calls > 0, "{totals:?}");
     assert_eq!(deadlocks.trim(), "0", "the order of locks was not kept to");
 }
 
