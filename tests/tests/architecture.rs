@@ -32,7 +32,7 @@ fn room(folder: &str, name: &str) -> Option<Room> {
         ("crates", "worker" | "dataset") => Room::Engine,
         ("services", "longhand") => Room::Binary,
         ("services", _) => Room::Service,
-        (_, "harness" | "bench") => Room::Tests,
+        (_, "harness" | "bench" | "servers") => Room::Tests,
         _ => return None,
     })
 }
@@ -51,6 +51,7 @@ fn may_use(from: Room, to: Room) -> bool {
 /// Crates of others that only these may use: a driver's types stay behind its adapter.
 const OWNERS: &[(&str, &[&str])] = &[
     ("sqlx", &["checkpoints"]),
+    ("rusqlite", &["checkpoints"]),
     ("lapin", &["task-queue"]),
     ("reqwest", &["llm"]),
     ("parquet", &["dataset"]),
@@ -63,7 +64,7 @@ const OWNERS: &[(&str, &[&str])] = &[
 
 /// What the core must not know: I/O, clocks, randomness.
 const IMPURE: &[&str] =
-    &["tokio", "tokio-util", "sqlx", "lapin", "reqwest", "chrono", "uuid", "rand", "axum", "tempfile"];
+    &["tokio", "tokio-util", "sqlx", "rusqlite", "lapin", "reqwest", "chrono", "uuid", "rand", "axum", "tempfile"];
 
 /// One workspace crate and what it uses outside its tests.
 #[derive(Debug, Clone)]

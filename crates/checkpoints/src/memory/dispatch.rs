@@ -25,22 +25,25 @@ fn dispatch_ready(state: &mut State, run: &RunId, slots: u32, now: Timestamp) ->
     let mut waiting = waiting(run, now);
     let next_due = run.tasks.values().filter(|task| waits(task) && task.due_at > now).map(|task| task.due_at).min();
     waiting.truncate(slots.saturating_sub(in_hand(run, now)) as usize);
-    for (_, _, key) in &waiting {
+    for (_, key) in &waiting {
         if let Some(task) = run.tasks.get_mut(key) {
             task.published_at = Some(now);
         }
     }
-    let rows = waiting.iter().filter_map(|(_, _, key)| state.owe(key, now)).collect();
+    let rows = waiting.iter().filter_map(|(_, key)| state.owe(key, now)).collect();
     Dispatched { rows, next_due }
 }
 
-/// The unpublished tasks that are due, in the order in which they are dispatched: plans, then the longest remaining chain.
-pub(super) fn waiting(run: &RunData, now: Timestamp) -> Vec<(Reverse<(bool, u32)>, u64, TaskKey)> {
+/// Where a task stands in the queue for dispatch: plans, then the longest remaining chain, then input order.
+type Rank = (Reverse<(bool, u32)>, u64);
+
+/// The unpublished tasks that are due, in the order in which they are dispatched.
+pub(super) fn waiting(run: &RunData, now: Timestamp) -> Vec<(Rank, TaskKey)> {
     let mut waiting: Vec<_> = run
         .tasks
         .iter()
         .filter(|(_, task)| waits(task) && task.due_at <= now)
-        .map(|(key, task)| (Reverse((key.kind == Kind::PLAN, task.remaining)), task.ordinal, key.clone()))
+        .map(|(key, task)| ((Reverse((key.kind == Kind::PLAN, task.remaining)), task.ordinal), key.clone()))
         .collect();
     waiting.sort();
     waiting

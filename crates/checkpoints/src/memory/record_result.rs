@@ -189,7 +189,7 @@ fn create_next(state: &mut State, record: &RecordResult) -> Recorded {
 fn claim_best(state: &mut State, record: &RecordResult) -> Option<ClaimedTask> {
     let wish = record.claim_next.as_ref()?;
     let run = state.runs.get(&record.task.run).filter(|run| run.state == RunState::Running && run.ordered)?;
-    let (_, _, best) = dispatch::waiting(run, record.now).into_iter().next()?;
+    let (_, best) = dispatch::waiting(run, record.now).into_iter().next()?;
     if best.kind != record.task.kind {
         return None;
     }

@@ -90,7 +90,7 @@ pub async fn an_ordered_runs_commit_claims_the_best<F: Fixture>() {
         let (claimed, published) = scene.accept(&record).await;
         task = claimed.expect("a task waits");
         assert_eq!((task.key.clone(), published.len()), (scene.section_key(next.0, next.1), 0));
-        assert_eq!(scene.outcome(u64::from(next.0), &task.attempt).await.0, "started");
+        assert_eq!(scene.outcome(next.0, &task.attempt).await.0, "started");
     }
     scene.sound().await;
 }

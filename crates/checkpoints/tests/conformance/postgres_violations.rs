@@ -12,8 +12,10 @@ use crate::sqlite_violations::{BROKEN, busy_run};
 /// The statement of the list in PostgreSQL's words, and whether it did something.
 fn breaking(what: &str, statement: &str, index: u64) -> String {
     let statement = match what {
-        // Texts are bytes here.
-        "a text was edited" => statement.replace("'!'", "'!'::bytea"),
+        // Texts are bytes here, found by their hash.
+        "a text was edited" => {
+            statement.replace("'!'", "'!'::bytea").replace("where id = (select text", "where hash = (select hash")
+        }
         // Nothing was folded yet, so the counters of states stand in their changes.
         "a state is miscounted" => statement.replace("run_state_total", "run_state_delta"),
         _ => statement.to_owned(),
