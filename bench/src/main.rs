@@ -1,7 +1,7 @@
 //! Measures the release binary against the simulator in a process of its own: `cargo run --release -p bench [-- ROW...]`.
 //!
 //! Every row states what was measured, the bound that no program can beat, and their ratio, so that figures of different
-//! machines can be compared. `--quick` runs everything small, `--repeat N` sets how often a row is repeated (3).
+//! machines can be compared. `--quick` runs everything small, `--repeat N` sets how often a row is repeated (5).
 //! To add a row: a module with `pub fn measure(&Bench) -> Vec<Row>`, its line in [`ROWS`], its line in docs/PERFORMANCE.md.
 
 mod cache;

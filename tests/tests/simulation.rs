@@ -145,13 +145,12 @@ fn no_seed_violates_an_invariant() {
     assert!(wish("SEED").is_some() || sum.tally.crashes > 0, "a simulation without a crash shows nothing");
 }
 
-/// What a seed comes to repeats; the number of its steps may not, since a woken task may be polled once more.
+/// A seed is a reproduction: it plays the same to the last step.
 #[test]
-fn a_seed_comes_out_the_same_twice() {
-    for seed in 0..40 {
+fn a_seed_plays_the_same_twice() {
+    for seed in 0..60 {
         let script = Script::of_seed(seed);
-        let (first, again) = (run(&script), run(&script));
-        assert_eq!((first.violation, first.shards), (again.violation, again.shards), "seed {seed}");
+        assert_eq!(run(&script), run(&script), "seed {seed}");
     }
 }
 

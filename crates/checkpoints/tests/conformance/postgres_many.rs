@@ -86,9 +86,10 @@ async fn of_two_relays_each_row_goes_to_one() {
             ids.extend(rows.iter().map(|row| row.id));
         }
     };
-    let (one, two) = tokio::join!(relay(fixture.store()), relay(&other));
-    let all: BTreeSet<i64> = one.iter().chain(&two).copied().collect();
-    assert_eq!((all.len(), one.len() + two.len()), (200, 200));
+    let relays = join_all((0..8).map(|number| relay(if number % 2 == 0 { fixture.store() } else { &other })));
+    let taken: Vec<i64> = relays.await.concat();
+    let all: BTreeSet<i64> = taken.iter().copied().collect();
+    assert_eq!((all.len(), taken.len()), (200, 200));
     // What a relay took and did not confirm is taken again later.
     let later = Timestamp(now.0 + 1_000);
     let again = other.take_outbox(Duration::from_secs(1), 500, later).await.expect("take_outbox");
