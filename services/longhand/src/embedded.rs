@@ -184,8 +184,17 @@ impl Embedded {
                 return result;
             }
             // What the last calls finished is packed before the process ends.
-            while packer.round().await? {}
-            Ok(())
+            loop {
+                match packer.round().await {
+                    Ok(true) => {}
+                    Ok(false) => return Ok(()),
+                    Err(error) if error.may_pass() && stop.stopped().is_some() => {
+                        tracing::warn!(%error, "what is not packed yet will be packed by the next start");
+                        return Ok(());
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
         };
         let worked = async {
             let result = pool.run().await;
