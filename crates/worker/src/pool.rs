@@ -45,7 +45,7 @@ pub struct PoolSettings {
     pub owner: OwnerId,
     /// Leases.
     pub leases: LeaseTimes,
-    /// Slots follow `limits.concurrency`.
+    /// Slots follow `limits.concurrency`; they stay as they are once the sender is gone.
     pub limits: LiveLimits,
     /// Take no new task, finish what runs.
     pub drain: CancellationToken,
@@ -103,24 +103,31 @@ impl Pool {
     /// Works until drained; returns when every chain has ended.
     pub async fn run(&self) -> Result<(), QueueError> {
         const MOST_SLOTS: u32 = 65_536;
-        let mut consumer = self.shared.queue.consume(&self.kinds, MOST_SLOTS).await?;
+        let mut limits = self.limits.clone();
+        let mut prefetch = limits.borrow().concurrency.clamp(1, MOST_SLOTS);
+        let mut consumer = self.shared.queue.consume(&self.kinds, prefetch).await?;
         let chains = TaskTracker::new();
         let slots = Arc::new(Semaphore::new(0));
         let mut open = 0;
-        let mut limits = self.limits.clone();
         while !self.shared.drain.is_cancelled() {
             let wanted = limits.borrow_and_update().concurrency.clamp(1, MOST_SLOTS);
             open = resize(&slots, open, wanted);
+            if wanted > prefetch {
+                // What the old consumer has not handed out goes back before the new one asks for more.
+                drop(consumer);
+                consumer = self.shared.queue.consume(&self.kinds, wanted).await?;
+                prefetch = wanted;
+            }
             let slot = tokio::select! {
                 biased;
                 () = self.shared.drain.cancelled() => break,
-                _ = limits.changed() => continue,
+                Ok(()) = limits.changed() => continue,
                 slot = Arc::clone(&slots).acquire_owned() => slot.expect("the semaphore is never closed"),
             };
             let delivery = tokio::select! {
                 biased;
                 () = self.shared.drain.cancelled() => break,
-                _ = limits.changed() => continue,
+                Ok(()) = limits.changed() => continue,
                 delivery = consumer.next() => delivery,
             };
             let Some(delivery) = delivery else { break };
@@ -135,6 +142,8 @@ impl Pool {
                 drop(slot);
             });
         }
+        // What waits here is somebody else's from now on; a chain may take long to end.
+        drop(consumer);
         chains.close();
         chains.wait().await;
         Ok(())

@@ -346,6 +346,14 @@ create table gate (
   reason       text not null
 ) with (fillfactor = 50);
 
+-- Who may do what only one process may do at a time, and until when. A lapsed row is anybody's.
+create table lease (
+  name  text collate "C" primary key,
+  owner text not null,
+  term  bigint not null,
+  until bigint not null
+) with (fillfactor = 50);
+
 -- What the services may write, where the roles of deploy/postgres/roles.sql are there. Everything accepted is insert-only for
 -- them; only outbox rows and folded changes are ever deleted. A lock on a row asks for the right to update it.
 do $$
@@ -353,9 +361,9 @@ begin
   if exists (select from pg_roles where rolname = 'longhand') then
     grant insert on run, run_config, run_total, run_total_delta, run_state_total, run_state_delta, run_statistics,
       operator_action, text, sample, instruction, plan, section, result, task, attempt, answer, outbox, shard, shard_member,
-      bucket, gate to longhand;
+      bucket, gate, lease to longhand;
     grant update on run, run_total, run_total_delta, run_state_total, run_state_delta, sample, task, attempt, outbox, shard,
-      bucket, gate to longhand;
+      bucket, gate, lease to longhand;
     grant delete on run_total_delta, run_state_delta, outbox to longhand;
   end if;
 end $$;

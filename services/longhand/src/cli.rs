@@ -81,6 +81,26 @@ pub enum Command {
         after_help = "Examples:\n  longhand doctor out\n  longhand doctor --endpoint --base-url http://127.0.0.1:8000/v1"
     )]
     Doctor(DoctorArgs),
+    /// Submit instructions to the distributed edition; prints the run's id
+    #[command(
+        after_help = "Examples:\n  longhand submit instructions.jsonl --model gpt-4o-mini\n  longhand submit instructions.jsonl --model gpt-4o-mini --wait"
+    )]
+    Submit(Box<SubmitArgs>),
+    /// Be a process of the distributed edition, for every run in its database
+    #[command(
+        after_help = "Examples:\n  longhand serve all --base-url http://127.0.0.1:8000/v1\n  longhand serve section-writer --concurrency 64"
+    )]
+    Serve(ServeArgs),
+    /// Create or update the schema of the database of the distributed edition
+    #[command(after_help = "Example:\n  LONGHAND__DATABASE__URL=postgres://... longhand migrate")]
+    Migrate,
+    /// Check that database and queue of the distributed edition answer and fit
+    #[command(after_help = "Example:\n  longhand health --json")]
+    Health {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Show settings, their schema, the prompts
     #[command(after_help = "Examples:\n  longhand config show\n  longhand config prompts")]
     Config(ConfigArgs),
@@ -113,9 +133,8 @@ pub struct PlaceArgs {
 /// `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// JSONL or Parquet rows with `prompt`, `instruction` or `messages`
-    #[arg(value_name = "INSTRUCTIONS")]
-    pub instructions: PathBuf,
+    #[command(flatten)]
+    pub work: WorkArgs,
     /// Folder for the database, shards, manifest and card [default: ./longhand-out/<file stem>]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -126,6 +145,26 @@ pub struct RunArgs {
     /// Use the built-in simulated model: synthetic text, no network
     #[arg(long, conflicts_with = "base_url")]
     pub simulate: bool,
+    /// Take changed settings for samples that have no plan yet
+    #[arg(long)]
+    pub accept_changes: bool,
+    /// Read and check everything, call nothing, write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask before a paid run
+    #[arg(long)]
+    pub yes: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What is to be written, and how.
+#[derive(Debug, Args)]
+pub struct WorkArgs {
+    /// JSONL or Parquet rows with `prompt`, `instruction` or `messages`
+    #[arg(value_name = "INSTRUCTIONS")]
+    pub instructions: PathBuf,
     /// Only the first N rows
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
@@ -162,18 +201,57 @@ pub struct RunArgs {
     /// Stop at the first bad row
     #[arg(long)]
     pub strict: bool,
-    /// Take changed settings for samples that have no plan yet
+}
+
+/// `submit`.
+#[derive(Debug, Args)]
+pub struct SubmitArgs {
+    #[command(flatten)]
+    pub work: WorkArgs,
+    /// Model of both roles
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Model of the role `plan`
+    #[arg(long, value_name = "NAME")]
+    pub plan_model: Option<String>,
+    #[command(flatten)]
+    pub limits: LimitFlags,
+    /// Wait for the end of the run; the exit code is that of `run`
     #[arg(long)]
-    pub accept_changes: bool,
-    /// Read and check everything, call nothing, write nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Do not ask before a paid run
-    #[arg(long)]
-    pub yes: bool,
-    /// Print the result as JSON
+    pub wait: bool,
+    /// Print JSON instead of the run's id
     #[arg(long)]
     pub json: bool,
+}
+
+/// `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// What the process does
+    #[arg(value_enum)]
+    pub role: ServeRole,
+    /// OpenAI-compatible base URL [default: OPENAI_BASE_URL, else https://api.openai.com/v1]
+    #[arg(long, value_name = "URL")]
+    pub base_url: Option<String>,
+    /// Environment variable that holds the key [default: OPENAI_API_KEY]
+    #[arg(long, value_name = "VAR")]
+    pub api_key_env: Option<String>,
+    /// Most calls in flight of this process
+    #[arg(long, value_name = "N")]
+    pub concurrency: Option<u32>,
+}
+
+/// Roles of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ServeRole {
+    /// Everything
+    All,
+    /// Admit, dispatch, rescue; make plans
+    Planner,
+    /// Write sections
+    SectionWriter,
+    /// Judge samples, write shards
+    ShardPacker,
 }
 
 /// Where the model is.

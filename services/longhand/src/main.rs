@@ -5,6 +5,7 @@ mod commands;
 mod embedded;
 mod endpoint;
 mod fault;
+mod fleet;
 mod folder;
 mod output;
 mod panel;
@@ -51,7 +52,8 @@ fn stop_on_panic() {
 
 /// Messages for people go to stderr: stdout holds data only.
 fn start_log(level: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_new(level).unwrap_or_default();
+    // The queue's client reports as an error what its caller expects or mends; the adapter says what matters.
+    let filter = tracing_subscriber::EnvFilter::try_new(format!("lapin=off,{level}")).unwrap_or_default();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
 }
 
@@ -61,6 +63,10 @@ async fn dispatch(cli: Cli) -> Result<Exit, Fault> {
     match cli.command {
         Command::Run(args) => commands::run::run(config, *args).await,
         Command::Resume(args) => commands::resume::run(config, *args).await,
+        Command::Submit(args) => commands::submit::run(config, *args, out).await,
+        Command::Serve(args) => commands::serve::run(config, &args).await,
+        Command::Migrate => commands::migrate::run(config).await,
+        Command::Health { json } => commands::health::run(config, json, out).await,
         Command::Config(args) => commands::config::run(config, &args),
         Command::SimulateLlm(args) => commands::simulate_llm::run(args).await,
         Command::Completions { shell } => Ok(commands::completions::run(shell)),

@@ -3,6 +3,7 @@
 
 mod layers;
 mod schema;
+mod servers;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use crate::fault::{Exit, Fault};
 
 pub use layers::{Layers, nearest};
 pub use schema::json_schema;
+pub use servers::{ServerSettings, ShardSettings};
 
 /// All settings.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -43,6 +45,12 @@ pub struct Settings {
     pub run: RunSettings,
     /// Claims.
     pub lease: LeaseSettings,
+    /// PostgreSQL, in the distributed edition.
+    pub database: ServerSettings,
+    /// RabbitMQ, in the distributed edition.
+    pub queue: ServerSettings,
+    /// The place of the shards, in the distributed edition.
+    pub shards: ShardSettings,
 }
 
 /// `[endpoint]`

@@ -21,6 +21,7 @@ mod follow_up;
 mod intake;
 mod invariants;
 mod lane;
+mod lead;
 mod load;
 mod lock;
 mod overview;

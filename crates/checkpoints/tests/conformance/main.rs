@@ -19,6 +19,7 @@ mod player;
 mod postgres_connect;
 mod postgres_faults;
 mod postgres_fixture;
+mod postgres_lead;
 mod postgres_many;
 mod postgres_statements;
 mod postgres_violations;

@@ -172,7 +172,7 @@ pub async fn drive(
 }
 
 /// Test builds only: `LONGHAND_CRASH=point:n` kills the process there.
-fn crash_points() -> Result<worker::CrashPoints, Fault> {
+pub fn crash_points() -> Result<worker::CrashPoints, Fault> {
     match crate::settings::environment().get("LONGHAND_CRASH") {
         None => Ok(worker::CrashPoints::default()),
         Some(text) => worker::CrashPoints::armed(text)

@@ -6,8 +6,10 @@ pub mod control;
 pub mod doctor;
 pub mod drive;
 pub mod export;
+pub mod health;
 pub mod inspect;
 pub mod limits;
+pub mod migrate;
 pub mod names;
 pub mod repack;
 pub mod report;
@@ -15,8 +17,10 @@ pub mod resume;
 pub mod retry;
 pub mod run;
 pub mod samples;
+pub mod serve;
 pub mod simulate_llm;
 pub mod status;
+pub mod submit;
 pub mod why;
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use planner::{Intake, IntakeSettings};
 use toml::{Table, Value};
 use worker::{RandomDice, SystemClock};
 
-use crate::cli::{LayoutArg, ModeArg, PlanFormatArg, RunArgs};
+use crate::cli::{EndpointArgs, LayoutArg, LimitFlags, ModeArg, PlanFormatArg, RunArgs, WorkArgs};
 use crate::commands::drive;
 use crate::endpoint::Endpoint;
 use crate::fault::{Exit, Fault};
@@ -20,19 +20,19 @@ use crate::settings::{self, Settings};
 
 /// Runs.
 pub async fn run(config_file: Option<&Path>, args: RunArgs) -> Result<Exit, Fault> {
-    let (settings, _) = settings::load(config_file, flags(&args))?;
+    let (settings, _) = settings::load(config_file, flags(&args.work, &args.endpoint, &args.limits))?;
     let config = settings.run_config(args.simulate)?;
     let limits = settings.run_limits()?;
-    let intake = read_input(&args, &settings)?;
+    let intake = read_input(&args.work, &settings)?;
     report_intake(&intake);
     if args.dry_run {
         return Ok(dry_run(&args, &intake, &config));
     }
     if intake.inputs.is_empty() {
-        return Err(Fault::usage("no_rows", format!("{} has no usable row", args.instructions.display())));
+        return Err(no_rows(&args.work));
     }
     let dir = args.out.clone().unwrap_or_else(|| {
-        let dir = settings::default_out(&args.instructions);
+        let dir = settings::default_out(&args.work.instructions);
         eprintln!("writing to {}", dir.display());
         dir
     });
@@ -46,16 +46,15 @@ pub async fn run(config_file: Option<&Path>, args: RunArgs) -> Result<Exit, Faul
         }
     }
     let store = Arc::new(folder.open().await?);
-    let name = args.name.clone().unwrap_or_else(|| stem(&args.instructions));
-    let run = enter(&store, &name, &config, &limits, &intake, &args).await?;
+    let run = enter(&store, &name_of(&args.work), &config, &limits, &intake, &args).await?;
     folder.keep_settings(&settings)?;
     drive::drive(folder, store, run, endpoint, &settings, args.json).await
 }
 
 /// Flags as the top layer of settings.
-fn flags(args: &RunArgs) -> Table {
-    let mut flags = drive::endpoint_flags(&args.endpoint);
-    drive::add_limit_flags(&mut flags, &args.limits);
+pub fn flags(args: &WorkArgs, endpoint: &EndpointArgs, limits: &LimitFlags) -> Table {
+    let mut flags = drive::endpoint_flags(endpoint);
+    drive::add_limit_flags(&mut flags, limits);
     let mut set = |section: &str, key: &str, value: Option<Value>| drive::set(&mut flags, section, key, value);
     set("run", "shard_size", args.shard_size.map(|size| Value::Integer(size.into())));
     set(
@@ -91,11 +90,19 @@ fn flags(args: &RunArgs) -> Table {
     flags
 }
 
-fn stem(path: &Path) -> String {
-    path.file_stem().map_or_else(|| "run".to_owned(), |stem| stem.to_string_lossy().into_owned())
+/// The run's name; the file's, if none is given.
+pub fn name_of(args: &WorkArgs) -> String {
+    let stem = || args.instructions.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    args.name.clone().or_else(stem).unwrap_or_else(|| "run".to_owned())
 }
 
-fn read_input(args: &RunArgs, settings: &Settings) -> Result<Intake, Fault> {
+/// A run without samples is none.
+pub fn no_rows(args: &WorkArgs) -> Fault {
+    Fault::usage("no_rows", format!("{} has no usable row", args.instructions.display()))
+}
+
+/// Reads the instructions.
+pub fn read_input(args: &WorkArgs, settings: &Settings) -> Result<Intake, Fault> {
     let path: &PathBuf = &args.instructions;
     let bytes = std::fs::read(path).map_err(|error| {
         let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Usage };
@@ -121,7 +128,8 @@ fn read_input(args: &RunArgs, settings: &Settings) -> Result<Intake, Fault> {
     planner::read_instructions(&bytes, &intake_settings).map_err(bad)
 }
 
-fn report_intake(intake: &Intake) {
+/// Tells a person what was wrong with the rows.
+pub fn report_intake(intake: &Intake) {
     const SHOWN: usize = 10;
     for error in intake.errors.iter().take(SHOWN) {
         eprintln!("warning: {error}");
@@ -186,20 +194,27 @@ async fn enter(
     intake: &Intake,
     args: &RunArgs,
 ) -> Result<Run, Fault> {
-    let clock = SystemClock;
     let run = match store.runs().await?.into_iter().next() {
-        None => {
-            let random = RandomDice::default().id("run");
-            let id = RunId::new(format!("run_{}", Hash::of("run id", &[random]).short(12)));
-            store.create_run(&id, name, config, limits, clock.now()).await?
-        }
+        None => create(&**store, name, config, limits).await?,
         Some(run) => go_on(store, run, config, limits, intake, args).await?,
     };
+    fill(&**store, &run.id, intake).await
+}
+
+/// A new run, with an id of its own.
+pub async fn create(store: &dyn RunStore, name: &str, config: &RunConfig, limits: &Limits) -> Result<Run, Fault> {
+    let random = RandomDice::default().id("run");
+    let id = RunId::new(format!("run_{}", Hash::of("run id", &[random]).short(12)));
+    Ok(store.create_run(&id, name, config, limits, SystemClock.now()).await?)
+}
+
+/// Gives a run its samples and starts it. What it has already is not added again.
+pub async fn fill(store: &dyn RunStore, run: &RunId, intake: &Intake) -> Result<Run, Fault> {
     for chunk in intake.inputs.chunks(500) {
-        store.add_samples(&run.id, chunk, clock.now()).await?;
+        store.add_samples(run, chunk, SystemClock.now()).await?;
     }
-    store.start_run(&run.id, clock.now()).await?;
-    store.run(&run.id).await?.ok_or_else(|| Fault::new("internal", Exit::Unreachable, "the run is gone"))
+    store.start_run(run, SystemClock.now()).await?;
+    store.run(run).await?.ok_or_else(|| Fault::new("internal", Exit::Unreachable, "the run is gone"))
 }
 
 async fn go_on(
@@ -247,7 +262,7 @@ async fn same_input(store: &Arc<SqliteStore>, run: &Run, intake: &Intake, args: 
     let mut seen = std::collections::HashSet::new();
     let given: Vec<Hash> = intake.inputs.iter().map(|(input, _)| input.key()).filter(|key| seen.insert(*key)).collect();
     let common = stored.iter().zip(&given).take_while(|(old, new)| old == new).count();
-    let removed = stored.len() > given.len() && args.limit.is_none() || common < stored.len().min(given.len());
+    let removed = stored.len() > given.len() && args.work.limit.is_none() || common < stored.len().min(given.len());
     if !removed {
         return Ok(());
     }

@@ -4,8 +4,10 @@ mod bad_input;
 mod command_line;
 mod endpoint_faults;
 mod first_command;
+mod fleet;
 mod kills;
 mod operators;
+mod servers_of_the_fleet;
 mod signals;
 mod storage;
 

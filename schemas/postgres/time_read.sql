@@ -1,0 +1,2 @@
+-- time: the clock that decides leases, in milliseconds since 1970.
+select (extract(epoch from clock_timestamp()) * 1000)::bigint

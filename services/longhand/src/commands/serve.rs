@@ -1,0 +1,49 @@
+//! `longhand serve ROLE`: a process of the distributed edition.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentwrite::task::Kind;
+
+use crate::cli::{EndpointArgs, LimitFlags, ServeArgs, ServeRole};
+use crate::commands::drive;
+use crate::endpoint::Endpoint;
+use crate::fault::{Exit, Fault};
+use crate::fleet::{Fleet, Roles, servers};
+use crate::settings::{self, Settings};
+
+/// Serves until a signal stops it.
+pub async fn run(config_file: Option<&Path>, args: &ServeArgs) -> Result<Exit, Fault> {
+    let endpoint = EndpointArgs {
+        base_url: args.base_url.clone(),
+        api_key_env: args.api_key_env.clone(),
+        ..EndpointArgs::default()
+    };
+    let mut flags = drive::endpoint_flags(&endpoint);
+    drive::add_limit_flags(&mut flags, &LimitFlags { concurrency: args.concurrency, ..LimitFlags::default() });
+    let (settings, _) = settings::load(config_file, flags)?;
+    let roles = roles(args.role, &settings)?;
+    let endpoint = if roles.kinds.is_empty() { None } else { Some(Endpoint::configured(&settings)?) };
+    let fleet = Fleet {
+        roles,
+        store: Arc::new(servers::database(&settings).await?),
+        queue: Arc::new(servers::queue(&settings, "serve").await?),
+        endpoint,
+        concurrency: settings.limits.concurrency,
+        leases: settings.lease_times(),
+        grace: Duration::from_secs_f64(settings.run.grace_seconds.clamp(0.0, 86_400.0)),
+        crash: drive::crash_points()?,
+    };
+    fleet.serve().await
+}
+
+fn roles(role: ServeRole, settings: &Settings) -> Result<Roles, Fault> {
+    let packs = || settings.shards.folder().map(Some);
+    Ok(match role {
+        ServeRole::All => Roles { kinds: vec![Kind::PLAN, Kind::SECTION], plans: true, packs: packs()? },
+        ServeRole::Planner => Roles { kinds: vec![Kind::PLAN], plans: true, packs: None },
+        ServeRole::SectionWriter => Roles { kinds: vec![Kind::SECTION], plans: false, packs: None },
+        ServeRole::ShardPacker => Roles { kinds: Vec::new(), plans: false, packs: packs()? },
+    })
+}

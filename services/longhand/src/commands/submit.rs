@@ -1,0 +1,73 @@
+//! `longhand submit INSTRUCTIONS`: a new run of the distributed edition. What serves it is somebody else's.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use agentwrite::ids::RunId;
+use agentwrite::ports::{ReportStore, Run, RunState, RunStore, Totals};
+use checkpoints::postgres::PostgresStore;
+use serde_json::json;
+
+use crate::cli::{EndpointArgs, SubmitArgs};
+use crate::commands::drive::exit_of_run;
+use crate::commands::run::{create, fill, flags, name_of, no_rows, read_input, report_intake};
+use crate::commands::status;
+use crate::fault::{Exit, Fault};
+use crate::fleet::servers;
+use crate::output::{put, put_json};
+use crate::settings;
+
+/// How often a run is looked at that is waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Submits.
+pub async fn run(config_file: Option<&Path>, args: SubmitArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
+    let endpoint =
+        EndpointArgs { model: args.model.clone(), plan_model: args.plan_model.clone(), ..EndpointArgs::default() };
+    let (settings, _) = settings::load(config_file, flags(&args.work, &endpoint, &args.limits))?;
+    let (config, limits) = (settings.run_config(false)?, settings.run_limits()?);
+    let intake = read_input(&args.work, &settings)?;
+    report_intake(&intake);
+    if intake.inputs.is_empty() {
+        return Err(no_rows(&args.work));
+    }
+    let store = servers::database(&settings).await?;
+    let run = create(&store, &name_of(&args.work), &config, &limits).await?;
+    let run = fill(&store, &run.id, &intake).await?;
+    if !args.json {
+        put(out, &format!("{}\n", run.id))?;
+    } else if !args.wait {
+        put_json(out, &json!({"schema": 1, "run": run.id, "name": run.name, "samples": run.samples}))?;
+    }
+    let exit = if args.wait { wait(&store, &run.id, args.json, out).await? } else { Exit::Done };
+    store.close().await;
+    Ok(exit)
+}
+
+/// Waits until nobody works on the run any more.
+async fn wait(store: &PostgresStore, id: &RunId, json: bool, out: &mut dyn Write) -> Result<Exit, Fault> {
+    let (run, totals) = loop {
+        // A server that is away for a while ends no run, so it ends no wait.
+        match look(store, id).await {
+            Ok(Some((run, totals))) if !matches!(run.state, RunState::Pending | RunState::Running) => {
+                break (run, totals);
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => return Err(Fault::new("not_found", Exit::NotFound, format!("run {id} is gone"))),
+            Err(error) => tracing::warn!(%error, "the run could not be read; trying again"),
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    };
+    if json {
+        put(out, &format!("{}\n", status::json(&run, &totals, None)))?;
+    }
+    let reason = run.reason.as_deref().map_or(String::new(), |reason| format!(" ({reason})"));
+    eprintln!("{}{reason}: {} samples finished, {} words", run.state.as_str(), totals.finished(), totals.words);
+    Ok(exit_of_run(&run, &totals))
+}
+
+async fn look(store: &PostgresStore, id: &RunId) -> Result<Option<(Run, Totals)>, agentwrite::ports::StoreError> {
+    let Some(run) = store.run(id).await? else { return Ok(None) };
+    Ok(Some((run, store.totals(id).await?)))
+}

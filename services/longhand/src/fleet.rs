@@ -1,0 +1,198 @@
+//! The distributed edition: the same services over PostgreSQL and RabbitMQ, in as many processes as one likes.
+//!
+//! A process drives every run in the store. Its tasks come from the queue, whatever run they belong to ([`desk`] finds the
+//! run's configuration); what only one process may do for a run at a time, planning and packing, is done by the one that
+//! holds the run's lease ([`lead`]). All times that the store sees are those of the database's clock ([`clock`]).
+//!
+//! To add a role: a field of [`Roles`], its handler in `desk.rs` or its loop in `runs.rs`.
+
+mod clock;
+mod desk;
+mod lead;
+mod runs;
+pub mod servers;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentwrite::config::Limits;
+use agentwrite::ids::OwnerId;
+use agentwrite::ports::{Clock, DispatchStore, RunStore, TaskQueue, TaskStore};
+use agentwrite::task::{Kind, LeaseTimes};
+use checkpoints::postgres::PostgresStore;
+use task_queue::RabbitMq;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use worker::{CrashPoints, Doorbell, Handler, Pool, PoolParts, PoolSettings, RandomDice, keep_leases};
+
+use crate::endpoint::Endpoint;
+use crate::fault::{Exit, Fault, chain_of};
+use crate::signals::Stop;
+
+use clock::StoreClock;
+use desk::{ByRun, Desk};
+use runs::Runs;
+use servers::GOODBYE;
+
+/// What a process does.
+#[derive(Debug, Clone)]
+pub struct Roles {
+    /// Kinds of tasks that it works on.
+    pub kinds: Vec<Kind>,
+    /// Whether it admits, dispatches and rescues.
+    pub plans: bool,
+    /// The folder of all shards, if it packs.
+    pub packs: Option<PathBuf>,
+}
+
+/// A process of the fleet.
+pub struct Fleet {
+    /// What it does.
+    pub roles: Roles,
+    /// The store.
+    pub store: Arc<PostgresStore>,
+    /// The queue.
+    pub queue: Arc<RabbitMq>,
+    /// The model, if it works on tasks.
+    pub endpoint: Option<Endpoint>,
+    /// Most calls in flight of this process.
+    pub concurrency: u32,
+    /// Lease times.
+    pub leases: LeaseTimes,
+    /// How long a drain may take.
+    pub grace: Duration,
+    /// Test builds only.
+    pub crash: CrashPoints,
+}
+
+/// What the loops of a process share.
+#[derive(Clone)]
+struct Shared {
+    store: Arc<PostgresStore>,
+    queue: Arc<RabbitMq>,
+    clock: Arc<StoreClock>,
+    dice: Arc<RandomDice>,
+    leases: LeaseTimes,
+    crash: CrashPoints,
+    /// No new work.
+    drain: CancellationToken,
+    /// No work at all.
+    abort: CancellationToken,
+    /// Nothing is at work any more: what serves the workers may end.
+    done: CancellationToken,
+    /// Rung by workers, for all runs.
+    planner: Doorbell,
+    packer: Doorbell,
+}
+
+impl Fleet {
+    /// Works until a signal stops the process.
+    pub async fn serve(self) -> Result<Exit, Fault> {
+        let shared = Shared {
+            clock: StoreClock::start(&self.store).await?,
+            dice: Arc::new(RandomDice::default()),
+            store: self.store,
+            queue: self.queue,
+            leases: self.leases,
+            crash: self.crash,
+            drain: CancellationToken::new(),
+            abort: CancellationToken::new(),
+            done: CancellationToken::new(),
+            planner: Doorbell::new(),
+            packer: Doorbell::new(),
+        };
+        let stop = Stop::listen(shared.drain.clone(), shared.abort.clone(), self.grace);
+        let owner = OwnerId::new(process_name(&shared.dice));
+        let desk = self.endpoint.map(|endpoint| Desk::new(shared.clone(), endpoint));
+        let runs = Runs::new(shared.clone(), self.roles.plans, self.roles.packs, desk.clone());
+        let side = TaskTracker::new();
+        let worked = match desk {
+            Some(desk) => {
+                let pool = pool(&shared, &desk, &self.roles.kinds, &owner, self.concurrency);
+                side.spawn(keep_leases(
+                    Arc::clone(&shared.store) as Arc<dyn TaskStore>,
+                    owner.clone(),
+                    pool.in_hand(),
+                    shared.leases,
+                    Arc::clone(&shared.clock) as Arc<dyn Clock>,
+                    shared.done.clone(),
+                ));
+                side.spawn(Arc::clone(&shared.clock).follow(Arc::clone(&shared.store), shared.done.clone()));
+                eprintln!("{owner} serves");
+                let (worked, ()) = tokio::join!(work(&pool, &shared), runs.drive());
+                worked
+            }
+            None => {
+                side.spawn(Arc::clone(&shared.clock).follow(Arc::clone(&shared.store), shared.done.clone()));
+                eprintln!("{owner} serves");
+                let packing = async {
+                    shared.drain.cancelled().await;
+                    shared.done.cancel();
+                };
+                tokio::join!(packing, runs.drive());
+                Ok(())
+            }
+        };
+        side.close();
+        side.wait().await;
+        drop(stop);
+        shared.queue.close(GOODBYE).await;
+        shared.store.close().await;
+        worked.map(|()| Exit::Done)
+    }
+}
+
+/// Works until drained; whatever else ends the pool stops the process.
+async fn work(pool: &Pool, shared: &Shared) -> Result<(), Fault> {
+    let outcome = pool.run().await;
+    let drained = shared.drain.is_cancelled();
+    shared.drain.cancel();
+    shared.done.cancel();
+    match outcome {
+        Err(error) => {
+            Err(Fault::new("queue", Exit::Unreachable, "the queue cannot be consumed").because(chain_of(&error)))
+        }
+        Ok(()) if !drained => Err(Fault::new("internal", Exit::Unreachable, "the queue ended")),
+        Ok(()) => Ok(()),
+    }
+}
+
+fn pool(shared: &Shared, desk: &Arc<Desk>, kinds: &[Kind], owner: &OwnerId, concurrency: u32) -> Pool {
+    let handlers =
+        kinds.iter().map(|kind| Arc::new(ByRun::new(kind.clone(), Arc::clone(desk))) as Arc<dyn Handler>).collect();
+    // Of a process's limits only the number of its slots counts: the others are the runs'.
+    let (_, slots) = watch::channel(Limits { concurrency: concurrency.max(1), ..Limits::default() });
+    Pool::new(
+        PoolParts {
+            tasks: Arc::clone(&shared.store) as Arc<dyn TaskStore>,
+            outbox: Arc::clone(&shared.store) as Arc<dyn DispatchStore>,
+            runs: Arc::clone(&shared.store) as Arc<dyn RunStore>,
+            queue: Arc::clone(&shared.queue) as Arc<dyn TaskQueue>,
+            handlers,
+            clock: Arc::clone(&shared.clock) as Arc<dyn Clock>,
+            dice: Arc::clone(&shared.dice) as Arc<dyn agentwrite::ports::Dice>,
+            planner: shared.planner.clone(),
+            packer: shared.packer.clone(),
+            spool: None,
+        },
+        PoolSettings {
+            owner: owner.clone(),
+            leases: shared.leases,
+            limits: slots,
+            drain: shared.drain.clone(),
+            abort: shared.abort.clone(),
+            crash: shared.crash.clone(),
+        },
+    )
+}
+
+/// Host, process id and chance: unique in the fleet, and a person finds the process by it. At most 40 characters that may
+/// stand in a file name.
+fn process_name(dice: &RandomDice) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(16).collect();
+    let id = dice.id("own");
+    format!("{host}-{}-{}", std::process::id(), &id[id.len() - 8..])
+}

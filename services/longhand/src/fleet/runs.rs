@@ -1,0 +1,225 @@
+//! Every run in the store: a planner's loop and a packer's loop each, started when the run is there to be worked on.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentwrite::config::Limits;
+use agentwrite::ids::{OwnerId, RunId};
+use agentwrite::ports::{Clock, DispatchStore, PackStore, ReportStore, Run, RunState, RunStore, TaskQueue};
+use dataset::DatasetFolder;
+use planner::{Planner, PlannerParts, PlannerSettings};
+use shard_packer::{Packer, PackerParts, PackerSettings};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use worker::Doorbell;
+
+use super::Shared;
+use super::desk::Desk;
+use super::lead::Candidate;
+use crate::fault::chain_of;
+
+/// How often the store is asked for its runs.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long rings of one process are gathered for all runs.
+const RING_EVERY: Duration = Duration::from_millis(4);
+
+/// One run.
+struct Known {
+    limits: watch::Sender<Limits>,
+    planner: Doorbell,
+    packer: Doorbell,
+    /// Cancelled when the run is no longer running; none before its first loop.
+    planning: Option<CancellationToken>,
+    /// Cancelled when the run has ended: what is whole is packed then.
+    packing: Option<CancellationToken>,
+}
+
+/// The loops of a process.
+pub struct Runs {
+    shared: Shared,
+    plans: bool,
+    packs: Option<PathBuf>,
+    desk: Option<Arc<Desk>>,
+    loops: TaskTracker,
+}
+
+impl Runs {
+    /// No loop yet.
+    pub fn new(shared: Shared, plans: bool, packs: Option<PathBuf>, desk: Option<Arc<Desk>>) -> Self {
+        Self { shared, plans, packs, desk, loops: TaskTracker::new() }
+    }
+
+    /// Looks after all runs until drained, and waits until every loop has ended.
+    pub async fn drive(&self) {
+        let mut known = HashMap::new();
+        while !self.shared.drain.is_cancelled() {
+            match self.shared.store.runs().await {
+                Ok(runs) => runs.into_iter().for_each(|run| self.look_after(&mut known, &run)),
+                Err(error) => tracing::warn!(%error, "the runs could not be read; trying again"),
+            }
+            let look = tokio::time::sleep(LOOK_EVERY);
+            tokio::pin!(look);
+            loop {
+                tokio::select! {
+                    biased;
+                    () = self.shared.drain.cancelled() => break,
+                    () = &mut look => break,
+                    () = self.shared.planner.heard_within(LOOK_EVERY) => known.values().for_each(|run| run.planner.ring()),
+                    () = self.shared.packer.heard_within(LOOK_EVERY) => known.values().for_each(|run| run.packer.ring()),
+                }
+                tokio::time::sleep(RING_EVERY).await;
+            }
+        }
+        self.loops.close();
+        self.loops.wait().await;
+    }
+
+    fn look_after(&self, known: &mut HashMap<RunId, Known>, run: &Run) {
+        if let Some(desk) = &self.desk {
+            desk.refresh(run);
+        }
+        let entry = known.entry(run.id.clone()).or_insert_with(|| Known {
+            limits: watch::channel(run.limits).0,
+            planner: Doorbell::new(),
+            packer: Doorbell::new(),
+            planning: None,
+            packing: None,
+        });
+        if *entry.limits.borrow() != run.limits {
+            entry.limits.send_replace(run.limits);
+        }
+        if self.plans {
+            self.plan(entry, run);
+        }
+        if let Some(folder) = &self.packs {
+            self.pack(entry, run, folder.join(run.id.as_str()));
+        }
+    }
+
+    fn plan(&self, known: &mut Known, run: &Run) {
+        if run.state != RunState::Running {
+            if let Some(planning) = &known.planning {
+                planning.cancel();
+            }
+            return;
+        }
+        if known.planning.as_ref().is_some_and(|planning| !planning.is_cancelled()) {
+            return;
+        }
+        let stop = self.shared.drain.child_token();
+        known.planning = Some(stop.clone());
+        let candidate = self.candidate("planner", &run.id).0;
+        let planner = self.planner(run, known);
+        self.loops.spawn(async move {
+            // Until the run is seen to have ended or paused: the state that one round read may be another by now.
+            while let Some(term) = candidate.elected(&stop).await {
+                let lost = stop.child_token();
+                if let Err(error) = candidate.leading(term, &lost, planner.run(&lost)).await {
+                    tracing::warn!(%error, "a planner failed; it goes on");
+                }
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                }
+            }
+        });
+    }
+
+    fn pack(&self, known: &mut Known, run: &Run, folder: PathBuf) {
+        let ended = matches!(run.state, RunState::Done | RunState::Failed | RunState::Cancelled);
+        let over = match &known.packing {
+            Some(over) if ended => return over.cancel(),
+            Some(over) if !over.is_cancelled() => return,
+            // Not packed by this process yet, or at work again. A run that has ended may still lack its last shard.
+            _ => self.shared.done.child_token(),
+        };
+        known.packing = Some(over.clone());
+        if ended {
+            over.cancel();
+        }
+        let (candidate, owner) = self.candidate("packer", &run.id);
+        let shared = self.shared.clone();
+        let (bell, planner, run) = (known.packer.clone(), known.planner.clone(), run.id.clone());
+        self.loops.spawn(async move {
+            let packer = match packer(&shared, &run, owner, folder, bell, planner) {
+                Ok(packer) => packer,
+                Err(error) => return tracing::error!(%run, %error, "the folder of the shards cannot be used"),
+            };
+            while let Some(term) = candidate.elected(&shared.done).await {
+                let lost = over.child_token();
+                let alone = CancellationToken::new();
+                let work = async {
+                    packer.run(&lost).await?;
+                    // What the last calls finished is packed before the process ends, unless another process does that.
+                    while !alone.is_cancelled() && packer.round().await? {}
+                    Ok::<(), shard_packer::PackError>(())
+                };
+                let outcome = candidate.leading(term, &alone, async {
+                    tokio::select! {
+                        biased;
+                        outcome = work => outcome,
+                        () = async { alone.cancelled().await; lost.cancel(); std::future::pending().await } => Ok(()),
+                    }
+                });
+                if let Err(error) = outcome.await {
+                    return tracing::error!(%run, error = chain_of(&error), "the shards could not be written");
+                }
+                if over.is_cancelled() {
+                    return;
+                }
+            }
+        });
+    }
+
+    fn candidate(&self, role: &str, run: &RunId) -> (Candidate, OwnerId) {
+        let owner = OwnerId::new(self.shared.dice.id(role.get(..3).unwrap_or(role)));
+        (Candidate::new(Arc::clone(&self.shared.store), format!("{role} {run}"), owner.clone()), owner)
+    }
+
+    fn planner(&self, run: &Run, known: &Known) -> Planner {
+        let shared = &self.shared;
+        Planner::new(
+            PlannerParts {
+                store: Arc::clone(&shared.store) as Arc<dyn DispatchStore>,
+                runs: Arc::clone(&shared.store) as Arc<dyn RunStore>,
+                report: Arc::clone(&shared.store) as Arc<dyn ReportStore>,
+                queue: Arc::clone(&shared.queue) as Arc<dyn TaskQueue>,
+                clock: Arc::clone(&shared.clock) as Arc<dyn Clock>,
+                bell: known.planner.clone(),
+                packer: known.packer.clone(),
+            },
+            PlannerSettings {
+                run: run.id.clone(),
+                shard_size: run.config.shard_size,
+                limits: known.limits.subscribe(),
+                leases: shared.leases,
+                rest: RING_EVERY,
+            },
+        )
+    }
+}
+
+fn packer(
+    shared: &Shared,
+    run: &RunId,
+    owner: OwnerId,
+    folder: PathBuf,
+    bell: Doorbell,
+    planner: Doorbell,
+) -> Result<Packer, dataset::SinkError> {
+    let parts = PackerParts {
+        packs: Arc::clone(&shared.store) as Arc<dyn PackStore>,
+        runs: Arc::clone(&shared.store) as Arc<dyn RunStore>,
+        report: Arc::clone(&shared.store) as Arc<dyn ReportStore>,
+        clock: Arc::clone(&shared.clock) as Arc<dyn Clock>,
+        folder: DatasetFolder::open(folder)?,
+        bell,
+        planner,
+        crash: shared.crash.clone(),
+    };
+    let settings = PackerSettings { run: run.clone(), owner, eval: None, rest: Duration::from_millis(50) };
+    Ok(Packer::new(parts, settings))
+}

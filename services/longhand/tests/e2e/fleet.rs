@@ -1,0 +1,100 @@
+//! The distributed edition with real servers and a process for each role: a writer is killed in the midst, every sample is
+//! packed, and the shards are those of `longhand run`.
+
+use std::time::Duration;
+
+use harness::process::{Child, Folder, Run, Signal, fixed_sections, until};
+use servers::postgres::Postgres;
+use servers::rabbitmq::RabbitMq;
+
+use crate::{LONGHAND, MOST, longhand, scratch, simulator, undisturbed};
+
+const SAMPLES: usize = 20;
+
+/// Every process of a fleet has these variables: its servers, and leases short enough for a test.
+fn of_fleet(run: Run, database: &str, queue: &str, shards: &std::path::Path) -> Run {
+    run.env("LONGHAND__DATABASE__URL", database)
+        .env("LONGHAND__QUEUE__URL", queue)
+        .env("LONGHAND__SHARDS__URL", format!("file://{}", shards.display()))
+        .env("LONGHAND__LEASE__LEASE_SECONDS", "3")
+        .env("LONGHAND__LEASE__HEARTBEAT_SECONDS", "1")
+        .env("LONGHAND__LEASE__RESCUE_SECONDS", "1")
+}
+
+/// A virtual host of the shared broker: messages of other tests are not for these processes.
+fn broker(name: &str) -> String {
+    let broker = RabbitMq::shared();
+    let url = broker.url();
+    let user = url.trim_start_matches("amqp://").split(':').next().expect("the address names a user");
+    broker.ctl(&["add_vhost", name]);
+    broker.ctl(&["set_permissions", "-p", name, user, ".*", ".*", ".*"]);
+    format!("{}/{name}", url.rsplit_once('/').expect("the address names a virtual host").0)
+}
+
+fn drained(mut child: Child) {
+    child.signal(Signal::Terminate);
+    child.wait(MOST).expect_code(0);
+}
+
+#[test]
+fn a_killed_writer_costs_nothing_and_the_shards_are_those_of_one_process() {
+    let scratch = scratch();
+    let rows = fixed_sections(scratch.path(), "rows.jsonl", SAMPLES, 4, 200);
+    let calm = undisturbed(&simulator(&[]), &rows, &scratch.path().join("calm"), &["--shard-size", "8"]);
+
+    let (database, broker) = (Postgres::shared().database(None), broker("killed"));
+    let shards = scratch.path().join("shards");
+    let endpoint = simulator(&["--latency-ms", "150"]);
+    let command = |args: &[&str]| of_fleet(longhand(args), &database.url(), &broker, &shards);
+    let serve = |role: &str| command(&["serve", role, "--base-url", endpoint.url(), "--concurrency", "6"]).start();
+
+    command(&["migrate"]).finish(MOST).expect_code(0);
+    let (planner, packer) = (serve("planner"), command(&["serve", "shard-packer"]).start());
+    let writer = serve("section-writer");
+    let submit = Run::of(LONGHAND, ["submit".as_ref(), rows.as_os_str()]).args([
+        "--model",
+        "simulated",
+        "--shard-size",
+        "8",
+        "--wait",
+    ]);
+    let submitted = of_fleet(submit, &database.url(), &broker, &shards).start();
+    let sections = || database.sql("select count(*) from section").trim().parse::<usize>().expect("a number");
+    until(MOST, "some sections are written", || sections() > SAMPLES);
+    writer.kill();
+    let writer = serve("section-writer");
+
+    let ended = submitted.wait(Duration::from_secs(120)).expect_code(0);
+    let run = ended.stdout.trim().to_owned();
+    assert!(run.starts_with("run_") && ended.stdout.lines().count() == 1, "{:?}", ended.stdout);
+    let packed = database.sql("select count(*) from sample where state = 'packed'");
+    assert_eq!(packed.trim(), SAMPLES.to_string());
+    for child in [writer, planner, packer] {
+        drained(child);
+    }
+    let folder = Folder::at(shards.join(&run));
+    assert_eq!(folder.shard_bytes(), calm.shard_bytes());
+    assert!(shards.join(&run).join("manifest.json").is_file());
+    let open = database.sql("select count(*) from attempt where outcome = 'started'");
+    assert_eq!(open.trim(), "0", "the killed writer's calls were closed");
+}
+
+#[test]
+fn one_process_does_everything_and_a_second_run_comes_while_it_serves() {
+    let scratch = scratch();
+    let (database, broker) = (Postgres::shared().database(None), broker("all"));
+    let shards = scratch.path().join("shards");
+    let endpoint = simulator(&[]);
+    let command = |args: &[&str]| of_fleet(longhand(args), &database.url(), &broker, &shards);
+    command(&["migrate"]).finish(MOST).expect_code(0);
+    let all = command(&["serve", "all", "--base-url", endpoint.url()]).start();
+    for (name, samples) in [("first.jsonl", 3), ("second.jsonl", 5)] {
+        let rows = fixed_sections(scratch.path(), name, samples, 2, 200);
+        let rows = rows.to_str().expect("a path");
+        let submit = command(&["submit", rows, "--model", "simulated", "--wait", "--json"]);
+        let ended = submit.finish(MOST).expect_code(0);
+        let report: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+        assert_eq!((&report["state"], &report["samples"]["packed"]), (&"done".into(), &samples.into()), "{report}");
+    }
+    drained(all);
+}
