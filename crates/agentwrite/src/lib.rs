@@ -19,6 +19,7 @@ pub mod plan;
 pub mod planning;
 pub mod ports;
 pub mod prompts;
+pub mod rate;
 pub mod retry;
 pub mod sample;
 pub mod task;

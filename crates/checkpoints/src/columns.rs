@@ -1,23 +1,47 @@
-//! Columns that hold more than a number or a word: hashes and JSON, read and written alike on every engine.
+//! Columns that hold more than a number or a word: hashes, JSON, states; read and written alike on every engine.
 
 use agentwrite::ids::Hash;
+use agentwrite::ports::RunState;
+use agentwrite::sample::SampleState;
+
+/// A row holds what no build of ours writes there, or an intent fits no row.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unsound(pub(crate) String);
+
+impl From<Unsound> for sqlx::Error {
+    fn from(error: Unsound) -> Self {
+        Self::Decode(error.into())
+    }
+}
+
+impl From<Unsound> for rusqlite::Error {
+    fn from(error: Unsound) -> Self {
+        Self::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into())
+    }
+}
 
 /// Reads a hash column.
-pub(crate) fn hash(text: &str) -> Result<Hash, sqlx::Error> {
-    Hash::from_hex(text).ok_or_else(|| decode(format!("not a hash: {text:?}")))
+pub(crate) fn hash(text: &str) -> Result<Hash, Unsound> {
+    Hash::from_hex(text).ok_or_else(|| Unsound(format!("not a hash: {text:?}")))
 }
 
 /// Reads a JSON column.
-pub(crate) fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, sqlx::Error> {
-    serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(error.into()))
+pub(crate) fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Unsound> {
+    serde_json::from_str(text).map_err(|error| Unsound(error.to_string()))
 }
 
 /// Writes a JSON column.
-pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Result<String, sqlx::Error> {
-    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
+pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Result<String, Unsound> {
+    serde_json::to_string(value).map_err(|error| Unsound(error.to_string()))
 }
 
-/// A column holds what no build of ours writes there.
-pub(crate) fn decode(what: String) -> sqlx::Error {
-    sqlx::Error::Decode(what.into())
+/// Reads the state of a sample.
+pub(crate) fn sample_state(text: &str) -> Result<SampleState, Unsound> {
+    SampleState::read(text).ok_or_else(|| Unsound(format!("not a sample state: {text:?}")))
+}
+
+/// Reads the state of a run.
+pub(crate) fn run_state(text: &str) -> Result<RunState, Unsound> {
+    RunState::read(text).ok_or_else(|| Unsound(format!("not a run state: {text:?}")))
 }

@@ -5,7 +5,10 @@
 //! (`tests/conformance/`), its adapter code in a file of its own. To add an adapter: implement the six store ports, then
 //! put it through the suite with one line.
 
+mod acceptance;
+mod added;
 mod columns;
+mod fresh_start;
 pub mod memory;
 pub mod postgres;
 pub mod sqlite;

@@ -1,5 +1,4 @@
-//! The embedded edition: planner, writers and packer in one process over SQLite and the in-process queue. The only place
-//! that puts adapters and services together.
+//! The embedded edition: planner, writers and packer in one process over SQLite and the in-process queue.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,30 +6,18 @@ use std::time::Duration;
 
 use agentwrite::config::Limits;
 use agentwrite::ids::OwnerId;
-use agentwrite::ports::{
-    ChatModel, Clock, Dice, DispatchStore, PackStore, ReportStore, Run, RunState, RunStore, TaskQueue, TaskStore,
-    TrafficStore,
-};
-use agentwrite::retry::RetryPolicy;
+use agentwrite::ports::{ChatModel, Clock, DispatchStore, Run, RunState, RunStore, TaskStore};
 use checkpoints::sqlite::SqliteStore;
-use dataset::DatasetFolder;
-use planner::{PlanHandler, Planner, PlannerParts, PlannerSettings};
-use section_writer::SectionHandler;
-use shard_packer::{Packer, PackerParts, PackerSettings};
 use task_queue::InProcessQueue;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use worker::{
-    Caller, CrashPoints, Doorbell, Gate, Handler, Pool, PoolParts, PoolSettings, RandomDice, RunConfigs, Spool,
-    SystemClock, keep_leases,
-};
+use worker::{CrashPoints, Doorbell, Gate, RandomDice, RunConfigs, Spool, SystemClock, keep_leases};
 
 use crate::fault::{Exit, Fault, chain_of};
 use crate::signals::{Stop, Stopped};
+use crate::wiring::{Bells, Model, Store, Wiring};
 
-/// Name of the one endpoint of an embedded run.
-const ENDPOINT: &str = "default";
 /// How often a runner looks for an operator's wish.
 const CONTROL_EVERY: Duration = Duration::from_millis(400);
 /// How often the panel is drawn.
@@ -86,66 +73,31 @@ impl Embedded {
             packing: CancellationToken::new(),
         };
         let (limits, live) = watch::channel(self.run.limits);
-        let (planner_bell, packer_bell) = (Doorbell::new(), Doorbell::new());
-        let queue = Arc::new(InProcessQueue::new());
-        let gate = Gate::default();
         let configs = RunConfigs::load(&*self.store, &self.run).await.map_err(|error| {
             Fault::new("config_version", Exit::Unreachable, "the run's configuration cannot be used")
                 .because(chain_of(&error))
         })?;
-        let caller = || Caller {
-            model: Arc::clone(&self.model),
-            endpoint: ENDPOINT.to_owned(),
-            traffic: Arc::clone(&self.store) as Arc<dyn TrafficStore>,
-            limits: live.clone(),
+        let wiring = Wiring {
+            store: Arc::clone(&self.store) as Arc<dyn Store>,
+            queue: Arc::new(InProcessQueue::new()),
             clock: Arc::clone(&clock),
+            dice,
+            leases: self.leases,
+            crash: self.crash.clone(),
             drain: tokens.drain.clone(),
             abort: tokens.abort.clone(),
-            crash: self.crash.clone(),
-            gate: gate.clone(),
         };
-        let handlers = self.handlers(&Arc::new(configs), caller, &clock, &(Arc::clone(&dice) as Arc<dyn Dice>));
-        let pool = Pool::new(
-            PoolParts {
-                tasks: Arc::clone(&self.store) as Arc<dyn TaskStore>,
-                outbox: Arc::clone(&self.store) as Arc<dyn DispatchStore>,
-                runs: Arc::clone(&self.store) as Arc<dyn RunStore>,
-                queue: Arc::clone(&queue) as Arc<dyn TaskQueue>,
-                handlers,
-                clock: Arc::clone(&clock),
-                dice: dice as Arc<dyn Dice>,
-                planner: planner_bell.clone(),
-                packer: packer_bell.clone(),
-                spool: Some(Spool::new(self.dir.join("spool"))),
-            },
-            PoolSettings {
-                owner: owner.clone(),
-                leases: self.leases,
-                limits: live.clone(),
-                drain: tokens.drain.clone(),
-                abort: tokens.abort.clone(),
-                crash: self.crash.clone(),
-            },
-        );
-        let planner = Planner::new(
-            PlannerParts {
-                store: Arc::clone(&self.store) as Arc<dyn DispatchStore>,
-                runs: Arc::clone(&self.store) as Arc<dyn RunStore>,
-                report: Arc::clone(&self.store) as Arc<dyn ReportStore>,
-                queue: Arc::clone(&queue) as Arc<dyn TaskQueue>,
-                clock: Arc::clone(&clock),
-                bell: planner_bell.clone(),
-                packer: packer_bell.clone(),
-            },
-            PlannerSettings {
-                run: self.run.id.clone(),
-                shard_size: self.run.config.shard_size,
-                limits: live.clone(),
-                leases: self.leases,
-                rest: Duration::from_millis(4),
-            },
-        );
-        let packer = self.packer(&owner, &clock, packer_bell.clone(), planner_bell.clone())?;
+        let bells = Bells::new();
+        let gate = Gate::default();
+        let model = Model { chat: Arc::clone(&self.model), context_tokens: self.context_tokens, gate: gate.clone() };
+        let handlers = wiring.handlers(&self.run, &Arc::new(configs), &model, &live);
+        let spool = Spool::new(self.dir.join("spool"));
+        let pool = wiring.pool(handlers, &owner, live.clone(), &bells, Some(spool));
+        let planner = wiring.planner(&self.run, live, &bells);
+        let packer = wiring.packer(&self.run.id, &owner, self.dir.clone(), &bells).map_err(|error| {
+            Fault::new("storage", Exit::Unreachable, "the folder of the shards cannot be opened")
+                .because(chain_of(&error))
+        })?;
         let side = TaskTracker::new();
         side.spawn(keep_leases(
             Arc::clone(&self.store) as Arc<dyn TaskStore>,
@@ -159,7 +111,7 @@ impl Embedded {
             Arc::clone(&self.store),
             self.run.clone(),
             limits,
-            planner_bell,
+            bells.planner,
             tokens.packing.clone(),
         ));
         let panel = crate::panel::Panel::new();
@@ -240,69 +192,6 @@ impl Embedded {
             tracing::info!(leases = rescued.leases, "work of an earlier process goes on");
         }
         Ok(())
-    }
-
-    fn handlers(
-        &self,
-        configs: &Arc<RunConfigs>,
-        caller: impl Fn() -> Caller,
-        clock: &Arc<dyn Clock>,
-        dice: &Arc<dyn Dice>,
-    ) -> Vec<Arc<dyn Handler>> {
-        let retry = RetryPolicy {
-            attempts: self.run.config.attempts,
-            crash_limit: self.run.config.crash_limit,
-            ..RetryPolicy::default()
-        };
-        vec![
-            Arc::new(PlanHandler {
-                configs: Arc::clone(configs),
-                tasks: Arc::clone(&self.store) as Arc<dyn TaskStore>,
-                caller: caller(),
-                retry,
-                clock: Arc::clone(clock),
-                dice: Arc::clone(dice),
-            }),
-            Arc::new(SectionHandler {
-                configs: Arc::clone(configs),
-                tasks: Arc::clone(&self.store) as Arc<dyn TaskStore>,
-                caller: caller(),
-                context_tokens: self.context_tokens,
-                retry,
-                clock: Arc::clone(clock),
-                dice: Arc::clone(dice),
-            }),
-        ]
-    }
-
-    fn packer(
-        &self,
-        owner: &OwnerId,
-        clock: &Arc<dyn Clock>,
-        bell: Doorbell,
-        planner: Doorbell,
-    ) -> Result<Packer, Fault> {
-        let folder = DatasetFolder::open(&self.dir).map_err(|error| {
-            Fault::new("storage", Exit::Unreachable, "the folder of the shards cannot be opened")
-                .because(chain_of(&error))
-        })?;
-        let parts = PackerParts {
-            packs: Arc::clone(&self.store) as Arc<dyn PackStore>,
-            runs: Arc::clone(&self.store) as Arc<dyn RunStore>,
-            report: Arc::clone(&self.store) as Arc<dyn ReportStore>,
-            clock: Arc::clone(clock),
-            folder,
-            bell,
-            planner,
-            crash: self.crash.clone(),
-        };
-        let settings = PackerSettings {
-            run: self.run.id.clone(),
-            owner: owner.clone(),
-            eval: None,
-            rest: Duration::from_millis(50),
-        };
-        Ok(Packer::new(parts, settings))
     }
 }
 

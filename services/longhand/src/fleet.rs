@@ -18,18 +18,19 @@ use std::time::Duration;
 
 use agentwrite::config::Limits;
 use agentwrite::ids::OwnerId;
-use agentwrite::ports::{Clock, DispatchStore, RunStore, TaskQueue, TaskStore};
+use agentwrite::ports::{Clock, TaskQueue, TaskStore};
 use agentwrite::task::{Kind, LeaseTimes};
 use checkpoints::postgres::PostgresStore;
 use task_queue::RabbitMq;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use worker::{CrashPoints, Doorbell, Handler, Pool, PoolParts, PoolSettings, RandomDice, keep_leases};
+use worker::{CrashPoints, Handler, Pool, RandomDice, keep_leases};
 
 use crate::endpoint::Endpoint;
 use crate::fault::{Exit, Fault, chain_of};
 use crate::signals::Stop;
+use crate::wiring::{Bells, Store, Wiring};
 
 use clock::StoreClock;
 use desk::{ByRun, Desk};
@@ -71,64 +72,54 @@ pub struct Fleet {
 #[derive(Clone)]
 struct Shared {
     store: Arc<PostgresStore>,
-    queue: Arc<RabbitMq>,
-    clock: Arc<StoreClock>,
     dice: Arc<RandomDice>,
-    leases: LeaseTimes,
-    crash: CrashPoints,
-    /// No new work.
-    drain: CancellationToken,
-    /// No work at all.
-    abort: CancellationToken,
+    wiring: Wiring,
     /// Nothing is at work any more: what serves the workers may end.
     done: CancellationToken,
     /// Rung by workers, for all runs.
-    planner: Doorbell,
-    packer: Doorbell,
+    bells: Bells,
 }
 
 impl Fleet {
     /// Works until a signal stops the process.
     pub async fn serve(self) -> Result<Exit, Fault> {
-        let shared = Shared {
-            clock: StoreClock::start(&self.store).await?,
-            dice: Arc::new(RandomDice::default()),
-            store: self.store,
-            queue: self.queue,
+        let clock = StoreClock::start(&self.store).await?;
+        let dice = Arc::new(RandomDice::default());
+        let owner = OwnerId::new(process_name(&dice));
+        let wiring = Wiring {
+            store: Arc::clone(&self.store) as Arc<dyn Store>,
+            queue: Arc::clone(&self.queue) as Arc<dyn TaskQueue>,
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            dice: dice.clone(),
             leases: self.leases,
             crash: self.crash,
             drain: CancellationToken::new(),
             abort: CancellationToken::new(),
-            done: CancellationToken::new(),
-            planner: Doorbell::new(),
-            packer: Doorbell::new(),
         };
-        let stop = Stop::listen(shared.drain.clone(), shared.abort.clone(), self.grace);
-        let owner = OwnerId::new(process_name(&shared.dice));
+        let store = Arc::clone(&self.store);
+        let shared = Shared { store, dice, wiring, done: CancellationToken::new(), bells: Bells::new() };
+        let stop = Stop::listen(shared.wiring.drain.clone(), shared.wiring.abort.clone(), self.grace);
         let desk = self.endpoint.map(|endpoint| Desk::new(shared.clone(), endpoint));
         let runs = Runs::new(shared.clone(), self.roles.plans, self.roles.packs, desk.clone());
         let side = TaskTracker::new();
+        side.spawn(Arc::clone(&clock).follow(self.store, shared.done.clone()));
+        eprintln!("{owner} serves");
         let worked = match desk {
             Some(desk) => {
                 let pool = pool(&shared, &desk, &self.roles.kinds, &owner, self.concurrency);
                 side.spawn(keep_leases(
                     Arc::clone(&shared.store) as Arc<dyn TaskStore>,
-                    owner.clone(),
+                    owner,
                     pool.in_hand(),
-                    shared.leases,
-                    Arc::clone(&shared.clock) as Arc<dyn Clock>,
+                    shared.wiring.leases,
+                    clock as Arc<dyn Clock>,
                     shared.done.clone(),
                 ));
-                side.spawn(Arc::clone(&shared.clock).follow(Arc::clone(&shared.store), shared.done.clone()));
-                eprintln!("{owner} serves");
-                let (worked, ()) = tokio::join!(work(&pool, &shared), runs.drive());
-                worked
+                tokio::join!(work(&pool, &shared), runs.drive()).0
             }
             None => {
-                side.spawn(Arc::clone(&shared.clock).follow(Arc::clone(&shared.store), shared.done.clone()));
-                eprintln!("{owner} serves");
                 let packing = async {
-                    shared.drain.cancelled().await;
+                    shared.wiring.drain.cancelled().await;
                     shared.done.cancel();
                 };
                 tokio::join!(packing, runs.drive());
@@ -138,7 +129,7 @@ impl Fleet {
         side.close();
         side.wait().await;
         drop(stop);
-        shared.queue.close(GOODBYE).await;
+        self.queue.close(GOODBYE).await;
         shared.store.close().await;
         worked.map(|()| Exit::Done)
     }
@@ -147,8 +138,8 @@ impl Fleet {
 /// Works until drained; whatever else ends the pool stops the process.
 async fn work(pool: &Pool, shared: &Shared) -> Result<(), Fault> {
     let outcome = pool.run().await;
-    let drained = shared.drain.is_cancelled();
-    shared.drain.cancel();
+    let drained = shared.wiring.drain.is_cancelled();
+    shared.wiring.drain.cancel();
     shared.done.cancel();
     match outcome {
         Err(error) => {
@@ -164,28 +155,7 @@ fn pool(shared: &Shared, desk: &Arc<Desk>, kinds: &[Kind], owner: &OwnerId, conc
         kinds.iter().map(|kind| Arc::new(ByRun::new(kind.clone(), Arc::clone(desk))) as Arc<dyn Handler>).collect();
     // Of a process's limits only the number of its slots counts: the others are the runs'.
     let (_, slots) = watch::channel(Limits { concurrency: concurrency.max(1), ..Limits::default() });
-    Pool::new(
-        PoolParts {
-            tasks: Arc::clone(&shared.store) as Arc<dyn TaskStore>,
-            outbox: Arc::clone(&shared.store) as Arc<dyn DispatchStore>,
-            runs: Arc::clone(&shared.store) as Arc<dyn RunStore>,
-            queue: Arc::clone(&shared.queue) as Arc<dyn TaskQueue>,
-            handlers,
-            clock: Arc::clone(&shared.clock) as Arc<dyn Clock>,
-            dice: Arc::clone(&shared.dice) as Arc<dyn agentwrite::ports::Dice>,
-            planner: shared.planner.clone(),
-            packer: shared.packer.clone(),
-            spool: None,
-        },
-        PoolSettings {
-            owner: owner.clone(),
-            leases: shared.leases,
-            limits: slots,
-            drain: shared.drain.clone(),
-            abort: shared.abort.clone(),
-            crash: shared.crash.clone(),
-        },
-    )
+    shared.wiring.pool(handlers, owner, slots, &shared.bells, None)
 }
 
 /// Host, process id and chance: unique in the fleet, and a person finds the process by it. At most 40 characters that may

@@ -13,6 +13,7 @@ mod place;
 mod settings;
 mod signals;
 mod tables;
+mod wiring;
 
 use clap::Parser;
 

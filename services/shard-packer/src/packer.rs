@@ -67,8 +67,8 @@ pub struct Packer {
 
 const BATCH: u32 = 64;
 const MOST_PATIENCE: Duration = Duration::from_millis(500);
-/// Looking for closable ranges reads all open samples: while some are in work, not more often than this.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// While samples are in work, closable ranges are looked for not more often than this.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// What the loop keeps from round to round; the store has all of it.
 #[derive(Default)]
@@ -123,7 +123,7 @@ impl Packer {
     }
 
     /// One round. Returns whether it did something. Once no sample is in work, a round that did nothing means that all is
-    /// packed; before that, closable ranges are looked for once a second only.
+    /// packed; before that, closable ranges are looked for five times a second only.
     ///
     /// # Errors
     /// The store, the folder or the encoding failed. What was done stands; another round goes on from it.

@@ -1,51 +1,13 @@
-//! Traffic to the endpoints: virtual schedules, gates, the run's cap.
-//!
-//! A bucket is one number: the time at which its next unit is free. A call starts no earlier than that, less one second's
-//! worth of burst, and pushes it on by the time that its units take.
+//! Traffic to the endpoints: the run's cap, gates, buckets as `agentwrite::rate` has them.
 
 use agentwrite::ids::{RunId, Timestamp};
 use agentwrite::ports::{Reservation, Reserve, StoreError, TrafficStore};
+use agentwrite::rate;
 use async_trait::async_trait;
 
 use super::rows::Attempt;
 use super::state::{RunData, State};
 use super::{MemoryError, MemoryStore};
-
-/// Milliseconds per minute, and the burst that is allowed.
-const MINUTE_MS: f64 = 60_000.0;
-const BURST_MS: f64 = 1_000.0;
-
-/// What a call takes from one bucket.
-struct Draw {
-    bucket: String,
-    /// How long its units take at the bucket's rate.
-    takes_ms: f64,
-    /// How far it may run ahead of the schedule.
-    ahead_ms: f64,
-}
-
-fn draws(run: &RunData, reserve: &Reserve) -> Vec<Draw> {
-    let mut draws = Vec::new();
-    if let Some(rpm) = run.limits.rpm {
-        let takes_ms = MINUTE_MS / f64::from(rpm.max(1));
-        // The request itself is part of the burst, and one request always is.
-        let ahead_ms = (BURST_MS - takes_ms).max(0.0);
-        draws.push(Draw { bucket: requests(&reserve.endpoint), takes_ms, ahead_ms });
-    }
-    if let Some(tpm) = run.limits.tpm {
-        let takes_ms = reserve.tokens as f64 * MINUTE_MS / f64::from(tpm.max(1));
-        draws.push(Draw { bucket: tokens(&reserve.endpoint), takes_ms, ahead_ms: BURST_MS });
-    }
-    draws
-}
-
-fn requests(endpoint: &str) -> String {
-    format!("requests {endpoint}")
-}
-
-fn tokens(endpoint: &str) -> String {
-    format!("tokens {endpoint}")
-}
 
 fn reserve(state: &mut State, reserve: &Reserve) -> Result<Reservation, MemoryError> {
     let run = state.runs.get_mut(&reserve.run).ok_or_else(|| MemoryError::NoRun(reserve.run.clone()))?;
@@ -58,15 +20,15 @@ fn reserve(state: &mut State, reserve: &Reserve) -> Result<Reservation, MemoryEr
         }
         run.change_attempt(&reserve.attempt, |attempt| attempt.reserved_nanousd = reserve.worst_nanousd);
     }
-    let draws = draws(run, reserve);
+    let draws = rate::draws(reserve, &run.limits);
     let closed_until = state.gates.get(&reserve.endpoint).map_or(i64::MIN, |(until, _)| until.0);
     let mut start = reserve.now.0.max(closed_until) as f64;
     for draw in &draws {
-        start = start.max(state.buckets.get(&draw.bucket).copied().unwrap_or(f64::MIN) - draw.ahead_ms);
+        start = start.max(draw.start(state.buckets.get(&draw.bucket).copied().unwrap_or(f64::MIN)));
     }
     for draw in &draws {
         let free_at = state.buckets.entry(draw.bucket.clone()).or_insert(f64::MIN);
-        *free_at = free_at.max(start) + draw.takes_ms;
+        *free_at = draw.moved_on(*free_at, start);
     }
     Ok(Reservation::StartAt(Timestamp(start.ceil() as i64)))
 }
@@ -82,9 +44,10 @@ fn passes_cap(run: &RunData, reserve: &Reserve) -> bool {
 }
 
 fn settle(state: &mut State, run: &RunId, endpoint: &str, unused_tokens: i64) {
-    let Some(tpm) = state.runs.get(run).and_then(|run| run.limits.tpm) else { return };
-    if let Some(free_at) = state.buckets.get_mut(&tokens(endpoint)) {
-        *free_at -= unused_tokens as f64 * MINUTE_MS / f64::from(tpm.max(1));
+    let Some(run) = state.runs.get(run) else { return };
+    let Some((bucket, back)) = rate::give_back(endpoint, unused_tokens, &run.limits) else { return };
+    if let Some(free_at) = state.buckets.get_mut(&bucket) {
+        *free_at -= back;
     }
 }
 

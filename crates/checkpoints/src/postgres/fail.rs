@@ -3,7 +3,7 @@
 use agentwrite::failure::{ErrorCode, FailureClass};
 use agentwrite::ids::Hash;
 use agentwrite::ports::RecordFailure;
-use agentwrite::task::{AfterFailure, CountAs, Kind, TaskKey};
+use agentwrite::task::{AfterFailure, CountAs, Kind, Outcome, TaskKey};
 use sqlx::{PgConnection, Row};
 
 use super::answers::{Kept, keep_answers, write_texts};
@@ -92,10 +92,8 @@ async fn end_attempt(connection: &mut PgConnection, record: &RecordFailure) -> R
     let Some(row) = row else { return Ok(()) };
     let mut sums = Sums::default();
     let added = sums.of(record.task.run.as_str());
-    added.end(end);
-    added.failed_calls += 1;
+    added.end(Outcome::Failed, end, row.try_get::<Option<i64>, _>(0)?.unwrap_or(0));
     added.throttled_calls += i64::from(record.failure.code.class() == FailureClass::Throttled);
-    added.reserved_nanousd -= row.try_get::<Option<i64>, _>(0)?.unwrap_or(0);
     sums.write(connection).await
 }
 
@@ -104,7 +102,7 @@ async fn task_context(connection: &mut PgConnection, record: &RecordFailure) -> 
         return Ok(None);
     }
     let row = bind_key(sqlx::query(sql!("task_context")), &record.task).fetch_optional(connection).await?;
-    row.map(|row| hash(row.try_get(0)?)).transpose()
+    row.map(|row| Ok(hash(row.try_get(0)?)?)).transpose()
 }
 
 async fn move_task(connection: &mut PgConnection, record: &RecordFailure) -> Result<bool, sqlx::Error> {

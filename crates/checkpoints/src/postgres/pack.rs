@@ -5,13 +5,14 @@ use agentwrite::ids::{RunId, SampleId, Timestamp};
 use agentwrite::ports::{
     ClosedShard, CompleteSample, PackStore, PackedSample, PublishedShard, Range, ShardFile, StoreError, Verdict,
 };
-use agentwrite::sample::{SampleContext, SampleState};
+use agentwrite::sample::SampleContext;
 use async_trait::async_trait;
 use sqlx::{PgConnection, Row};
 
+use super::report::state;
 use super::rows::{number, remark, wide};
 use super::{PostgresStore, load, lock};
-use crate::columns::{json, to_json};
+use crate::columns::{Unsound, json, to_json};
 
 #[async_trait]
 impl PackStore for PostgresStore {
@@ -99,7 +100,7 @@ impl PackStore for PostgresStore {
             .bind(range.number())
             .bind(fence)
             .bind(wide(rows))
-            .bind(to_json(&files).map_err(fail)?)
+            .bind(to_json(&files).map_err(|error| fail(error.into()))?)
             .bind(now.0)
             .execute(&self.writers)
             .await
@@ -195,13 +196,11 @@ async fn complete_one(
 ) -> Result<Option<CompleteSample>, sqlx::Error> {
     let sample = SampleId::new(row.try_get::<String, _>("sample")?);
     let Some(context) = load::load_context(connection, run, &sample).await? else { return Ok(None) };
-    let state: &str = row.try_get("state")?;
     let code: Option<&str> = row.try_get("code")?;
-    let decode = |what: String| sqlx::Error::Decode(what.into());
     Ok(Some(CompleteSample {
         context,
-        state: SampleState::read(state).ok_or_else(|| decode(format!("not a sample state: {state:?}")))?,
-        code: code.map(str::parse).transpose().map_err(|error| decode(format!("{error}")))?,
+        state: state(row)?,
+        code: code.map(str::parse).transpose().map_err(|error| Unsound(format!("{error}")))?,
         config_version: number(row, "config_version")?,
     }))
 }

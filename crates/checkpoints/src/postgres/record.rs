@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use agentwrite::ids::AttemptId;
 use agentwrite::ports::{FollowUp, RecordResult, Recorded, TaskResult};
-use agentwrite::task::{Outcome, TaskKey};
+use agentwrite::task::TaskKey;
 use sqlx::{PgConnection, Row};
 
 use super::answers::{Kept, keep_answers, text_hash, write_texts};
@@ -14,6 +14,7 @@ use super::rows::{Keys, column, number, task_key, wide};
 use super::tail::claim_best;
 use super::totals::Sums;
 use super::transaction::Boxed;
+use crate::acceptance::{not_accepted, outcome};
 use crate::columns::to_json;
 
 /// What the accepted task row says about its successor.
@@ -53,7 +54,9 @@ pub(super) fn record_results<'c>(
         let mut recorded = follow_up(connection, records, &batch.verdicts).await?;
         for (index, verdict) in batch.verdicts.iter().enumerate() {
             if verdict.is_none() {
-                recorded[index] = not_accepted(&records[index], &outcomes);
+                let outcome_of = |attempt: &AttemptId| outcomes.get(attempt.as_str()).map(String::as_str);
+                // The outcomes are those of before it, under its locks.
+                recorded[index] = not_accepted(&records[index], outcome_of);
             }
         }
         claim_best(connection, records, &mut recorded).await?;
@@ -111,13 +114,8 @@ async fn end_attempts(connection: &mut PgConnection, batch: &Batch<'_>, sums: &m
     for row in rows {
         let Some((record, accepted)) = by_attempt.get(row.try_get::<&str, _>(0)?) else { continue };
         let added = sums.of(record.task.run.as_str());
-        added.end(&record.end);
-        added.reserved_nanousd -= row.try_get::<Option<i64>, _>(1)?.unwrap_or(0);
-        match outcome(record, *accepted).0 {
-            Outcome::Failed => added.failed_calls += 1,
-            Outcome::Wasted => added.wasted_calls += 1,
-            Outcome::Started | Outcome::Committed | Outcome::Orphaned => {}
-        }
+        let reserved = row.try_get::<Option<i64>, _>(1)?.unwrap_or(0);
+        added.end(outcome(record, *accepted).0, &record.end, reserved);
     }
     let origins: Vec<&str> = pairs
         .iter()
@@ -128,15 +126,6 @@ async fn end_attempts(connection: &mut PgConnection, batch: &Batch<'_>, sums: &m
         sqlx::query(sql!("record_origin")).bind(origins).execute(connection).await?;
     }
     Ok(())
-}
-
-/// An accepted earlier candidate is its own attempt's; the attempt that ends now then failed by its gate.
-fn outcome(record: &RecordResult, accepted: bool) -> (Outcome, Option<&str>) {
-    match (accepted, record.origin == record.attempt) {
-        (false, _) => (Outcome::Wasted, None),
-        (true, true) => (Outcome::Committed, None),
-        (true, false) => (Outcome::Failed, record.answer.as_ref().map(|answer| answer.gate.as_str())),
-    }
 }
 
 struct Section<'a> {
@@ -267,13 +256,4 @@ async fn move_samples(connection: &mut PgConnection, batch: &Batch<'_>) -> Resul
             .await?;
     }
     Ok(())
-}
-
-/// A result that was not accepted may be a repeated intent; `outcomes` are those of before it, under its locks.
-fn not_accepted(record: &RecordResult, outcomes: &HashMap<String, String>) -> Recorded {
-    let was = |attempt: &AttemptId, outcome: &str| outcomes.get(attempt.as_str()).is_some_and(|was| was == outcome);
-    // An attempt that ended in favour of an earlier candidate failed itself; its intent stands if the candidate does.
-    let stands = was(&record.attempt, "committed")
-        || (record.origin != record.attempt && was(&record.attempt, "failed") && was(&record.origin, "committed"));
-    if stands { Recorded::Repeated } else { Recorded::Wasted }
 }

@@ -12,7 +12,7 @@ use sqlx::{PgConnection, Row};
 
 use super::rows::{body, number};
 use super::{PostgresStore, invariants, load};
-use crate::columns::json;
+use crate::columns::{json, sample_state};
 
 #[async_trait]
 impl ReportStore for PostgresStore {
@@ -140,8 +140,7 @@ pub(super) async fn read_totals(connection: &mut PgConnection, run: &RunId) -> R
 }
 
 pub(super) fn state(row: &PgRow) -> Result<SampleState, sqlx::Error> {
-    let text: &str = row.try_get("state")?;
-    SampleState::read(text).ok_or_else(|| sqlx::Error::Decode(format!("not a sample state: {text:?}").into()))
+    Ok(sample_state(row.try_get("state")?)?)
 }
 
 fn sample_row(row: &PgRow) -> Result<SampleRow, sqlx::Error> {

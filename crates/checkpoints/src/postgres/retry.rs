@@ -2,29 +2,26 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use agentwrite::chain;
-use agentwrite::config::Mode;
 use agentwrite::ids::{Hash, RunId, SampleId, Timestamp};
 use agentwrite::ports::{Range, Retried, RetryPlan};
-use agentwrite::sample::{SampleContext, SampleEvent, SampleState, Section};
+use agentwrite::sample::SampleState;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
 use super::admit::config_of;
 use super::load::load_context;
 use super::lock;
-use super::rows::number;
+use super::report::state;
+use super::rows::{number, wide};
 use super::runs::write_action;
 use crate::columns::hash;
+use crate::fresh_start::{FreshStart, Kept, Stopped};
 
 struct Chosen {
     sample: SampleId,
-    state: SampleState,
     range: i64,
-    revision: u32,
-    key: Hash,
     config_version: u32,
-    model: Option<String>,
+    stopped: Stopped,
 }
 
 pub(super) async fn retry(
@@ -40,8 +37,7 @@ pub(super) async fn retry(
     let mut configs = HashMap::new();
     for sample in &chosen {
         let Some(context) = load_context(connection, run, &sample.sample).await? else { continue };
-        let keep = Keep::of(sample, &context, plan);
-        retried.kept_sections += keep.sections.len() as u64;
+        retried.kept_sections += Kept::of(sample.stopped.state, &context, plan).sections.len() as u64;
         retried.samples.push(sample.sample.clone());
         if plan.dry_run {
             would_leave(connection, run, sample, &mut retried.supplement).await?;
@@ -49,7 +45,8 @@ pub(super) async fn retry(
         }
         let config = config_of(connection, &mut configs, run, sample.config_version).await?;
         let range = open_range(connection, run, sample.range, &mut retried.supplement).await?;
-        go_on(connection, run, sample, &context, &keep, plan, config, range).await?;
+        let fresh = FreshStart::of(&sample.stopped, &context, plan, config)?;
+        go_on(connection, run, sample, &fresh, range).await?;
     }
     if !plan.dry_run && !retried.samples.is_empty() {
         sqlx::query(sql!("retry_run")).bind(run.as_str()).execute(&mut *connection).await?;
@@ -82,7 +79,8 @@ async fn choose(connection: &mut PgConnection, run: &RunId, plan: &RetryPlan) ->
         let sample = Chosen::read(row)?;
         let code: Option<String> = row.try_get("code")?;
         let wanted = plan.error.is_none_or(|error| code.as_deref() == Some(error.as_str()));
-        let stopped = matches!(sample.state, SampleState::Failed | SampleState::Rejected | SampleState::Cancelled);
+        let stopped =
+            matches!(sample.stopped.state, SampleState::Failed | SampleState::Rejected | SampleState::Cancelled);
         if wanted && stopped {
             // In input order, and once, however they were named.
             chosen.insert(row.try_get::<i64, _>("ordinal")?, sample);
@@ -93,39 +91,17 @@ async fn choose(connection: &mut PgConnection, run: &RunId, plan: &RetryPlan) ->
 
 impl Chosen {
     fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let state: &str = row.try_get("state")?;
         Ok(Self {
             sample: SampleId::new(row.try_get::<String, _>("sample")?),
-            state: SampleState::read(state)
-                .ok_or_else(|| sqlx::Error::Decode(format!("not a sample state: {state:?}").into()))?,
             range: row.try_get("range")?,
-            revision: number(row, "revision")?,
-            key: hash(row.try_get("key")?)?,
             config_version: number(row, "config_version")?,
-            model: row.try_get("model")?,
+            stopped: Stopped {
+                state: state(row)?,
+                revision: number(row, "revision")?,
+                key: hash(row.try_get("key")?)?,
+                model: row.try_get("model")?,
+            },
         })
-    }
-}
-
-/// What a retry keeps.
-struct Keep<'a> {
-    plan: bool,
-    sections: Vec<&'a Section>,
-    new_revision: bool,
-}
-
-impl<'a> Keep<'a> {
-    /// A rejected sample was complete: without a word on what to discard, all of it goes, since the same text would be
-    /// rejected again.
-    fn of(sample: &Chosen, context: &'a SampleContext, plan: &RetryPlan) -> Self {
-        let from = plan.from_section.or((sample.state == SampleState::Rejected).then_some(0));
-        let keeps_plan = from != Some(0) && context.plan.is_some();
-        let below = from.map_or(u32::MAX, |section| section.saturating_sub(1));
-        Self {
-            plan: keeps_plan,
-            sections: context.sections.iter().filter(|section| keeps_plan && section.place < below).collect(),
-            new_revision: from.is_some() || plan.model.is_some(),
-        }
     }
 }
 
@@ -173,91 +149,60 @@ async fn would_leave(
     Ok(())
 }
 
-#[expect(clippy::too_many_arguments, reason = "one intent's parts, read in one place")]
 async fn go_on(
     connection: &mut PgConnection,
     run: &RunId,
     sample: &Chosen,
-    context: &SampleContext,
-    keep: &Keep<'_>,
-    plan: &RetryPlan,
-    (text_config, mode): (Hash, Mode),
+    fresh: &FreshStart<'_>,
     range: i64,
 ) -> Result<(), sqlx::Error> {
-    let model = plan.model.clone().or_else(|| sample.model.clone());
-    let revision = sample.revision + u32::from(keep.new_revision);
-    let places = context.plan.as_ref().filter(|_| keep.plan).map_or(0, |plan| plan.steps.len());
-    let event = SampleEvent::Retried { planned: keep.plan, complete: keep.plan && keep.sections.len() >= places };
-    let state = sample.state.apply(event).map_err(|error| sqlx::Error::Protocol(error.to_string()))?;
-    let mut head = None;
-    if let Some(standing) = context.plan.as_ref().filter(|_| keep.plan) {
-        let root = chain::root(sample.key, text_config, model.as_deref(), revision);
-        let plan_head = chain::with_plan(root, standing);
-        let mut last = plan_head;
-        if keep.new_revision {
-            keep_plan(connection, run, sample, revision, plan_head).await?;
-        }
-        for section in &keep.sections {
-            if mode == Mode::Serial {
-                last = chain::with_section(last, &section.text);
-            }
-            if keep.new_revision {
-                keep_section(connection, run, sample, revision, section.place, last).await?;
-            }
-        }
-        head = Some(last);
+    if fresh.new_revision {
+        keep(connection, run, sample, fresh).await?;
     }
-    let words: u64 = keep.sections.iter().map(|section| u64::from(section.words)).sum();
     sqlx::query(sql!("retry_sample"))
         .bind(run.as_str())
         .bind(sample.sample.as_str())
-        .bind(state.as_str())
-        .bind(i64::from(revision))
-        .bind(places as i64)
-        .bind(keep.sections.len() as i64)
-        .bind(words as i64)
-        .bind(head.map(Hash::to_hex))
-        .bind(model)
+        .bind(fresh.state.as_str())
+        .bind(i64::from(fresh.revision))
+        .bind(i64::from(fresh.places))
+        .bind(fresh.sections.len() as i64)
+        .bind(wide(fresh.words()))
+        .bind(fresh.head().map(Hash::to_hex))
+        .bind(&fresh.model)
         .bind(range)
         .execute(connection)
         .await?;
     Ok(())
 }
 
-async fn keep_plan(
+/// Writes what is kept under the new revision, by reference.
+async fn keep(
     connection: &mut PgConnection,
     run: &RunId,
     sample: &Chosen,
-    revision: u32,
-    head: Hash,
+    fresh: &FreshStart<'_>,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(sql!("retry_plan"))
-        .bind(run.as_str())
-        .bind(sample.sample.as_str())
-        .bind(i64::from(sample.revision))
-        .bind(i64::from(revision))
-        .bind(head.to_hex())
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-async fn keep_section(
-    connection: &mut PgConnection,
-    run: &RunId,
-    sample: &Chosen,
-    revision: u32,
-    place: u32,
-    head: Hash,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(sql!("retry_section"))
-        .bind(run.as_str())
-        .bind(sample.sample.as_str())
-        .bind(i64::from(sample.revision))
-        .bind(i64::from(revision))
-        .bind(i64::from(place))
-        .bind(head.to_hex())
-        .execute(connection)
-        .await?;
+    let (old, new) = (i64::from(sample.stopped.revision), i64::from(fresh.revision));
+    if let Some(head) = fresh.plan {
+        sqlx::query(sql!("retry_plan"))
+            .bind(run.as_str())
+            .bind(sample.sample.as_str())
+            .bind(old)
+            .bind(new)
+            .bind(head.to_hex())
+            .execute(&mut *connection)
+            .await?;
+    }
+    for (section, head) in &fresh.sections {
+        sqlx::query(sql!("retry_section"))
+            .bind(run.as_str())
+            .bind(sample.sample.as_str())
+            .bind(old)
+            .bind(new)
+            .bind(i64::from(section.place))
+            .bind(head.to_hex())
+            .execute(&mut *connection)
+            .await?;
+    }
     Ok(())
 }

@@ -8,7 +8,7 @@ use agentwrite::task::{Kind, TaskKey};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{ColumnIndex, Postgres, Row};
 
-use crate::columns::{decode, hash};
+use crate::columns::{Unsound, hash};
 
 /// A query being bound.
 pub(super) type Query<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
@@ -72,12 +72,12 @@ pub(super) fn number<T: TryFrom<i64>>(
     column: impl ColumnIndex<PgRow> + Display + Copy,
 ) -> Result<T, sqlx::Error> {
     let value: i64 = row.try_get(column)?;
-    T::try_from(value).map_err(|_| decode(format!("column {column} is out of range: {value}")))
+    Ok(T::try_from(value).map_err(|_| Unsound(format!("column {column} is out of range: {value}")))?)
 }
 
 /// Reads a hash that may be missing.
 pub(super) fn maybe_hash(row: &PgRow, column: &str) -> Result<Option<Hash>, sqlx::Error> {
-    row.try_get::<Option<&str>, _>(column)?.map(hash).transpose()
+    Ok(row.try_get::<Option<&str>, _>(column)?.map(hash).transpose()?)
 }
 
 /// Reads a text that is stored as its bytes.

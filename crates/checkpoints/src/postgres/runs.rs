@@ -10,7 +10,7 @@ use sqlx::{PgConnection, Row};
 
 use super::rows::{number, remark};
 use super::{PostgresStore, intake, lock, rescue, retry};
-use crate::columns::{hash, json, to_json};
+use crate::columns::{hash, json, run_state, to_json};
 
 #[async_trait]
 impl RunStore for PostgresStore {
@@ -54,7 +54,7 @@ impl RunStore for PostgresStore {
             .fetch_optional(&self.readers)
             .await
             .map_err(fail)?;
-        config.as_deref().map(json).transpose().map_err(fail)
+        config.as_deref().map(json).transpose().map_err(|error| fail(error.into()))
     }
 
     async fn runs(&self) -> Result<Vec<Run>, StoreError> {
@@ -85,7 +85,7 @@ impl RunStore for PostgresStore {
         let fail = |error: sqlx::Error| StoreError::new(format!("sample_keys {run}"), error);
         let keys: Vec<String> =
             sqlx::query_scalar(sql!("sample_keys")).bind(run.as_str()).fetch_all(&self.readers).await.map_err(fail)?;
-        keys.iter().map(|key| hash(key)).collect::<Result<_, _>>().map_err(fail)
+        keys.iter().map(|key| hash(key)).collect::<Result<_, _>>().map_err(|error| fail(error.into()))
     }
 
     async fn control(
@@ -115,15 +115,11 @@ impl RunStore for PostgresStore {
                 sqlx::query(sql!("run_finish")).bind(run.as_str()).execute(&mut *connection).await?;
                 let state: String =
                     sqlx::query_scalar(sql!("run_state")).bind(run.as_str()).fetch_one(connection).await?;
-                read_state(&state)
+                Ok(run_state(&state)?)
             })
         })
         .await
     }
-}
-
-fn read_state(text: &str) -> Result<RunState, sqlx::Error> {
-    RunState::read(text).ok_or_else(|| sqlx::Error::Decode(format!("not a run state: {text:?}").into()))
 }
 
 pub(super) async fn read_run(connection: &mut PgConnection, id: &RunId) -> Result<Option<Run>, sqlx::Error> {
@@ -135,7 +131,7 @@ fn as_run(row: &PgRow) -> Result<Run, sqlx::Error> {
     Ok(Run {
         id: RunId::new(row.try_get::<String, _>("run")?),
         name: row.try_get("name")?,
-        state: read_state(row.try_get("state")?)?,
+        state: run_state(row.try_get("state")?)?,
         reason: row.try_get("reason")?,
         config: json(row.try_get("config")?)?,
         config_version: number(row, "config_version")?,

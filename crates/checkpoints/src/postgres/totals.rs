@@ -2,37 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use agentwrite::task::AttemptEnd;
 use sqlx::{PgConnection, PgPool};
 
 use super::transaction::{Boxed, transact};
-
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Added {
-    pub(super) sections: i64,
-    pub(super) words: i64,
-    pub(super) calls: i64,
-    pub(super) failed_calls: i64,
-    pub(super) wasted_calls: i64,
-    pub(super) orphaned_calls: i64,
-    pub(super) throttled_calls: i64,
-    pub(super) prompt_tokens: i64,
-    pub(super) cached_tokens: i64,
-    pub(super) completion_tokens: i64,
-    pub(super) settled_nanousd: i64,
-    pub(super) reserved_nanousd: i64,
-}
-
-impl Added {
-    /// Counts the end of an attempt.
-    pub(super) fn end(&mut self, end: &AttemptEnd) {
-        self.calls += i64::from(end.called);
-        self.prompt_tokens += end.usage.prompt_tokens as i64;
-        self.cached_tokens += end.usage.cached_tokens as i64;
-        self.completion_tokens += end.usage.completion_tokens as i64;
-        self.settled_nanousd += end.cost_nanousd.unwrap_or(0) as i64;
-    }
-}
+use crate::added::Added;
 
 /// Sums by run.
 #[derive(Debug, Default)]

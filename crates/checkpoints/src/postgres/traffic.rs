@@ -1,9 +1,9 @@
-//! Budgets in the store. Buckets are virtual schedules: a reservation moves `free_at` on and is told when it may start, so
-//! that nobody polls and the order of asking is the order of starting.
+//! Budgets in the store: the run's cap, gates, buckets as `agentwrite::rate` has them.
 
 use agentwrite::config::Limits;
 use agentwrite::ids::{RunId, Timestamp};
 use agentwrite::ports::{Reservation, Reserve, StoreError, TrafficStore};
+use agentwrite::rate;
 use async_trait::async_trait;
 use sqlx::PgConnection;
 
@@ -11,10 +11,6 @@ use super::PostgresStore;
 use super::rows::{remark, wide};
 use super::totals::Sums;
 use crate::columns::json;
-
-/// Milliseconds per minute, and how much a quiet endpoint may be asked for at once.
-const MINUTE_MS: f64 = 60_000.0;
-const BURST_MS: f64 = 1_000.0;
 
 #[async_trait]
 impl TrafficStore for PostgresStore {
@@ -26,14 +22,9 @@ impl TrafficStore for PostgresStore {
         let fail = |error: sqlx::Error| StoreError::new(format!("settle {run}"), error);
         let limits: String =
             sqlx::query_scalar(sql!("run_limits")).bind(run.as_str()).fetch_one(&self.readers).await.map_err(fail)?;
-        let limits: Limits = json(&limits).map_err(fail)?;
-        let Some(tpm) = limits.tpm else { return Ok(()) };
-        sqlx::query(sql!("bucket_give_back"))
-            .bind(format!("tokens {endpoint}"))
-            .bind(unused_tokens as f64 * MINUTE_MS / f64::from(tpm.max(1)))
-            .execute(&self.writers)
-            .await
-            .map_err(fail)?;
+        let limits: Limits = json(&limits).map_err(|error| fail(error.into()))?;
+        let Some((bucket, back)) = rate::give_back(endpoint, unused_tokens, &limits) else { return Ok(()) };
+        sqlx::query(sql!("bucket_give_back")).bind(bucket).bind(back).execute(&self.writers).await.map_err(fail)?;
         Ok(())
     }
 
@@ -114,41 +105,25 @@ async fn reserve_money(connection: &mut PgConnection, reserve: &Reserve, limits:
     Ok(true)
 }
 
-/// Takes the call's units from its buckets. All of them move on from the time at which the call starts: units that fell
-/// due while another bucket or the gate held the call back are gone, or the gate would open onto a burst.
+/// Takes the call's units from its buckets; all of them move on from the time at which the call starts.
 async fn draw(connection: &mut PgConnection, reserve: &Reserve, limits: &Limits) -> Result<f64, sqlx::Error> {
     let gate: Option<(i64, String)> =
         sqlx::query_as(sql!("gate_read")).bind(&reserve.endpoint).fetch_optional(&mut *connection).await?;
     let mut start = gate.map_or(reserve.now.0, |(until, _)| reserve.now.0.max(until)) as f64;
     let mut draws = Vec::with_capacity(2);
     // Always in this order, so that nobody waits in a circle.
-    for (bucket, takes_ms, ahead_ms) in wanted(reserve, limits) {
-        let free_at: f64 = sqlx::query_scalar(sql!("bucket_lock")).bind(&bucket).fetch_one(&mut *connection).await?;
-        start = start.max(free_at - ahead_ms);
-        draws.push((bucket, takes_ms, free_at));
+    for draw in rate::draws(reserve, limits) {
+        let free_at: f64 =
+            sqlx::query_scalar(sql!("bucket_lock")).bind(&draw.bucket).fetch_one(&mut *connection).await?;
+        start = start.max(draw.start(free_at));
+        draws.push((draw, free_at));
     }
-    for (bucket, takes_ms, free_at) in draws {
+    for (draw, free_at) in draws {
         sqlx::query(sql!("bucket_write"))
-            .bind(bucket)
-            .bind(free_at.max(start) + takes_ms)
+            .bind(&draw.bucket)
+            .bind(draw.moved_on(free_at, start))
             .execute(&mut *connection)
             .await?;
     }
     Ok(start)
-}
-
-/// What the call takes from which bucket: how long its units take at the bucket's rate, and how far it may run ahead of
-/// the schedule, both in milliseconds.
-fn wanted(reserve: &Reserve, limits: &Limits) -> Vec<(String, f64, f64)> {
-    let mut wanted = Vec::with_capacity(2);
-    if let Some(rpm) = limits.rpm {
-        let takes_ms = MINUTE_MS / f64::from(rpm.max(1));
-        // The request itself is part of the burst, and one request always is.
-        wanted.push((format!("requests {}", reserve.endpoint), takes_ms, (BURST_MS - takes_ms).max(0.0)));
-    }
-    if let Some(tpm) = limits.tpm {
-        let takes_ms = reserve.tokens as f64 * MINUTE_MS / f64::from(tpm.max(1));
-        wanted.push((format!("tokens {}", reserve.endpoint), takes_ms, BURST_MS));
-    }
-    wanted
 }

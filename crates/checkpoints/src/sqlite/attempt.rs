@@ -4,7 +4,7 @@ use agentwrite::task::{AttemptEnd, ClaimedTask, Outcome};
 use rusqlite::{Connection, params};
 
 use super::statement::{execute, first};
-use super::totals::Added;
+use crate::added::Added;
 
 /// Writes the attempt row of a claimed task: it stands before the call.
 pub(super) fn start_attempt(connection: &Connection, task: &ClaimedTask, now: i64) -> rusqlite::Result<()> {
@@ -81,14 +81,8 @@ impl Unsettled {
             end.cost_nanousd.map(|cost| cost as i64)
         ];
         execute(connection, sql!("attempt_end"), parameters)?;
-        added.end(end);
-        added.reserved_nanousd -= self.reserved_nanousd;
+        added.end(ending.outcome, end, self.reserved_nanousd);
         added.orphaned_calls -= i64::from(self.orphaned);
-        match ending.outcome {
-            Outcome::Failed => added.failed_calls += 1,
-            Outcome::Wasted => added.wasted_calls += 1,
-            Outcome::Started | Outcome::Committed | Outcome::Orphaned => {}
-        }
         Ok(())
     }
 }

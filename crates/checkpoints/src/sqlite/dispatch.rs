@@ -9,9 +9,10 @@ use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 
 use super::follow_up::add_outbox;
-use super::statement::{all, execute, first, one, to_json};
+use super::statement::{all, execute, first, one};
 use super::tasks::task_key;
 use super::{SqliteStore, admit, report, rescue};
+use crate::columns::to_json;
 
 #[async_trait]
 impl DispatchStore for SqliteStore {

@@ -7,8 +7,10 @@ use rusqlite::{Connection, params};
 
 use super::attempt::{Ending, unsettled};
 use super::record::keep_answer;
-use super::statement::{execute, first, hash, to_json};
-use super::totals::Added;
+use super::statement::{execute, first, hash};
+use super::totals;
+use crate::added::Added;
+use crate::columns::to_json;
 
 pub(super) fn record_failure(connection: &Connection, record: &RecordFailure) -> rusqlite::Result<bool> {
     end_attempt(connection, record)?;
@@ -59,7 +61,7 @@ fn end_attempt(connection: &Connection, record: &RecordFailure) -> rusqlite::Res
     let throttled = failure.code.class() == FailureClass::Throttled;
     let mut added = Added { throttled_calls: i64::from(throttled), ..Added::default() };
     attempt.settle(connection, record.attempt.as_str(), &ending, &mut added)?;
-    added.write(connection, record.task.run.as_str())
+    totals::write(connection, record.task.run.as_str(), &added)
 }
 
 fn keep_bad_answer(connection: &Connection, record: &RecordFailure) -> rusqlite::Result<()> {

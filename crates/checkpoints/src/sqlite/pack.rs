@@ -10,8 +10,9 @@ use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 
 use super::report::state;
-use super::statement::{all, broken, execute, first, json, one, to_json};
+use super::statement::{all, execute, first, json, one};
 use super::{SqliteStore, load};
+use crate::columns::{Unsound, to_json};
 
 #[async_trait]
 impl PackStore for SqliteStore {
@@ -178,7 +179,7 @@ fn complete_one(connection: &Connection, run: &RunId, row: &Row<'_>) -> rusqlite
     Ok(Some(CompleteSample {
         context,
         state: state(row)?,
-        code: code.as_deref().map(str::parse).transpose().map_err(|error| broken(format!("{error}")))?,
+        code: code.as_deref().map(str::parse).transpose().map_err(|error| Unsound(format!("{error}")))?,
         config_version: row.get("config_version")?,
     }))
 }

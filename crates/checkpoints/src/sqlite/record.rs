@@ -1,14 +1,17 @@
 //! `record_result`: accepted by content, and everything that follows from it.
 
-use agentwrite::ids::{AttemptId, Hash};
+use agentwrite::ids::Hash;
 use agentwrite::ports::{FollowUp, RecordResult, Recorded, TaskResult};
-use agentwrite::task::{KeptAnswer, Outcome, TaskKey};
+use agentwrite::task::{KeptAnswer, TaskKey};
 use rusqlite::{Connection, params};
 
 use super::attempt::{Ending, Unsettled, unsettled};
 use super::follow_up::follow_up;
-use super::statement::{all, execute, first, to_json};
-use super::totals::Added;
+use super::statement::{all, execute, first};
+use super::totals;
+use crate::acceptance;
+use crate::added::Added;
+use crate::columns::to_json;
 
 /// What the accepted task row says about its successor.
 pub(super) struct Accepted {
@@ -37,7 +40,7 @@ pub(super) fn record_result(connection: &Connection, record: &RecordResult) -> r
         }
         None => not_accepted(connection, record)?,
     };
-    added.write(connection, record.task.run.as_str())?;
+    totals::write(connection, record.task.run.as_str(), &added)?;
     Ok(recorded)
 }
 
@@ -63,7 +66,7 @@ fn end_attempt(
     accepted: bool,
     added: &mut Added,
 ) -> rusqlite::Result<()> {
-    let (outcome, code) = outcome(record, accepted);
+    let (outcome, code) = acceptance::outcome(record, accepted);
     let ending = Ending { outcome, code, message: None, counted: None, now: record.now.0, end: &record.end };
     attempt.settle(connection, record.attempt.as_str(), &ending, added)?;
     if accepted && record.origin != record.attempt {
@@ -72,15 +75,6 @@ fn end_attempt(
         added.failed_calls -= failed as i64;
     }
     Ok(())
-}
-
-/// An accepted earlier candidate is its own attempt's; the attempt that ends now then failed by its gate.
-fn outcome(record: &RecordResult, accepted: bool) -> (Outcome, Option<&str>) {
-    match (accepted, record.origin == record.attempt) {
-        (false, _) => (Outcome::Wasted, None),
-        (true, true) => (Outcome::Committed, None),
-        (true, false) => (Outcome::Failed, record.answer.as_ref().map(|answer| answer.gate.as_str())),
-    }
 }
 
 /// Keeps an answer beside the accepted text; a repeated intent adds nothing.
@@ -186,13 +180,7 @@ fn move_sample(connection: &Connection, record: &RecordResult) -> rusqlite::Resu
 fn not_accepted(connection: &Connection, record: &RecordResult) -> rusqlite::Result<Recorded> {
     let ids = params![record.attempt.as_str(), record.origin.as_str()];
     let outcomes: Vec<(String, String)> = all(connection, sql!("record_outcomes"), ids, |row| row.try_into())?;
-    let outcome = |attempt: &AttemptId| {
+    Ok(acceptance::not_accepted(record, |attempt| {
         outcomes.iter().find(|(id, _)| id == attempt.as_str()).map(|(_, outcome)| outcome.as_str())
-    };
-    // An attempt that ended in favour of an earlier candidate failed itself; its intent stands if the candidate does.
-    let stands = outcome(&record.attempt) == Some("committed")
-        || (record.origin != record.attempt
-            && outcome(&record.attempt) == Some("failed")
-            && outcome(&record.origin) == Some("committed"));
-    Ok(if stands { Recorded::Repeated } else { Recorded::Wasted })
+    }))
 }

@@ -10,8 +10,9 @@ use agentwrite::sample::SampleState;
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 
-use super::statement::{all, broken, first, json, json_or_none};
+use super::statement::{all, first, json, json_or_none};
 use super::{SqliteStore, invariants, load};
+use crate::columns::sample_state;
 
 #[async_trait]
 impl ReportStore for SqliteStore {
@@ -145,8 +146,7 @@ pub(super) fn read_totals(connection: &Connection, run: &RunId) -> rusqlite::Res
 
 /// Reads the column `state` of a sample.
 pub(super) fn state(row: &Row<'_>) -> rusqlite::Result<SampleState> {
-    let text = row.get_ref("state")?.as_str()?;
-    SampleState::read(text).ok_or_else(|| broken(format!("not a sample state: {text:?}")))
+    Ok(sample_state(row.get_ref("state")?.as_str()?)?)
 }
 
 fn sample_row(row: &Row<'_>) -> rusqlite::Result<SampleRow> {

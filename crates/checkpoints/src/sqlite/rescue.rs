@@ -13,7 +13,8 @@ use rusqlite::{Connection, Row, params};
 use super::fail::fail_sample;
 use super::statement::{all, execute, json, one};
 use super::tasks::task_key;
-use super::totals::Added;
+use super::totals;
+use crate::added::Added;
 
 /// A claimed task whose claim is to be freed.
 struct Held {
@@ -55,7 +56,7 @@ pub(super) fn send_again(connection: &Connection, run: Option<&str>) -> rusqlite
 fn orphan_the_rest(connection: &Connection, owner: &OwnerId, now: Timestamp) -> rusqlite::Result<()> {
     let runs: Vec<String> = all(connection, sql!("free_attempts"), params![owner.as_str(), now.0], |row| row.get(0))?;
     let orphaned = Added { orphaned_calls: 1, ..Added::default() };
-    runs.iter().try_for_each(|run| orphaned.write(connection, run))
+    runs.iter().try_for_each(|run| totals::write(connection, run, &orphaned))
 }
 
 fn free(connection: &Connection, claims: &[Held], now: Timestamp) -> rusqlite::Result<Rescued> {
@@ -71,7 +72,7 @@ fn free(connection: &Connection, claims: &[Held], now: Timestamp) -> rusqlite::R
         let dies = held.crashes + 1 >= limit;
         let freed = execute(connection, sql!("rescue_task"), params![held.id, if dies { "dead" } else { "ready" }])?;
         let orphaned = execute(connection, sql!("rescue_attempt"), params![held.attempt, now.0])? as i64;
-        Added { orphaned_calls: orphaned, ..Added::default() }.write(connection, run)?;
+        totals::write(connection, run, &Added { orphaned_calls: orphaned, ..Added::default() })?;
         // None is freed where the death of a sibling earlier in this list has dropped the task.
         if dies && freed > 0 {
             rescued.died += 1;

@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use rusqlite::{Connection, Row, RowIndex, params};
 
 use super::retry::open_range;
-use super::statement::{all, broken, execute, first, hash, json, one, to_json};
+use super::statement::{all, execute, first, hash, json, one};
 use super::{SqliteStore, rescue, retry};
+use crate::columns::{run_state, to_json};
 
 #[async_trait]
 impl RunStore for SqliteStore {
@@ -102,8 +103,7 @@ impl RunStore for SqliteStore {
 }
 
 fn read_state(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<RunState> {
-    let text = row.get_ref(column)?.as_str()?;
-    RunState::read(text).ok_or_else(|| broken(format!("not a run state: {text:?}")))
+    Ok(run_state(row.get_ref(column)?.as_str()?)?)
 }
 
 pub(super) fn read_run(connection: &Connection, id: &RunId) -> rusqlite::Result<Option<Run>> {

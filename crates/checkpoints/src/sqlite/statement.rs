@@ -1,8 +1,9 @@
 //! Statements: prepared once, found again by their text; and reading columns that hold hashes and JSON.
 
 use agentwrite::ids::Hash;
-use rusqlite::types::Type;
 use rusqlite::{Connection, Params, Row, RowIndex};
+
+use crate::columns;
 
 /// Runs a statement; returns the number of rows changed.
 pub(super) fn execute(connection: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<usize> {
@@ -39,28 +40,19 @@ pub(super) fn one<T>(
     first(connection, sql, params, read)?.ok_or(rusqlite::Error::QueryReturnedNoRows)
 }
 
-/// A column that cannot be what it says.
-pub(super) fn broken(what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(0, Type::Text, what.into())
-}
-
 /// Reads a hash column.
 pub(super) fn hash(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Hash> {
-    as_hash(row.get_ref(column)?.as_str()?)
+    Ok(columns::hash(row.get_ref(column)?.as_str()?)?)
 }
 
 /// Reads a hash column that may be empty.
 pub(super) fn hash_or_none(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Option<Hash>> {
-    row.get_ref(column)?.as_str_or_null()?.map(as_hash).transpose()
-}
-
-pub(super) fn as_hash(text: &str) -> rusqlite::Result<Hash> {
-    Hash::from_hex(text).ok_or_else(|| broken(format!("not a hash: {text:?}")))
+    Ok(row.get_ref(column)?.as_str_or_null()?.map(columns::hash).transpose()?)
 }
 
 /// Reads a JSON column.
 pub(super) fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<T> {
-    as_json(row.get_ref(column)?.as_str()?)
+    Ok(columns::json(row.get_ref(column)?.as_str()?)?)
 }
 
 /// Reads a JSON column that may be empty.
@@ -68,14 +60,5 @@ pub(super) fn json_or_none<T: serde::de::DeserializeOwned>(
     row: &Row<'_>,
     column: impl RowIndex,
 ) -> rusqlite::Result<Option<T>> {
-    row.get_ref(column)?.as_str_or_null()?.map(as_json).transpose()
-}
-
-pub(super) fn as_json<T: serde::de::DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
-    serde_json::from_str(text).map_err(broken)
-}
-
-/// Writes a JSON column.
-pub(super) fn to_json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
-    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+    Ok(row.get_ref(column)?.as_str_or_null()?.map(columns::json).transpose()?)
 }

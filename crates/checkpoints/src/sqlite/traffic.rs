@@ -1,19 +1,17 @@
-//! Budgets in the store. Buckets are virtual schedules: a reservation moves `free_at` on and is told when it may start, so
-//! that nobody polls and the order of asking is the order of starting.
+//! Budgets in the store: the run's cap, gates, buckets as `agentwrite::rate` has them.
 
 use agentwrite::config::Limits;
 use agentwrite::ids::{RunId, Timestamp};
 use agentwrite::ports::{Reservation, Reserve, StoreError, TrafficStore};
+use agentwrite::rate;
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
 use super::SqliteStore;
-use super::statement::{broken, execute, first, json, one};
-use super::totals::Added;
-
-/// Milliseconds per minute, and how much a quiet endpoint may be asked for at once.
-const MINUTE_MS: f64 = 60_000.0;
-const BURST_MS: f64 = 1_000.0;
+use super::statement::{execute, first, json, one};
+use super::totals;
+use crate::added::Added;
+use crate::columns::Unsound;
 
 #[async_trait]
 impl TrafficStore for SqliteStore {
@@ -26,9 +24,7 @@ impl TrafficStore for SqliteStore {
         self.writer
             .run("settle", move |connection| {
                 let (limits, _) = limits_of(connection, &run)?;
-                let Some(tpm) = limits.tpm else { return Ok(()) };
-                let bucket = format!("tokens {endpoint}");
-                let back = unused_tokens as f64 * MINUTE_MS / f64::from(tpm.max(1));
+                let Some((bucket, back)) = rate::give_back(&endpoint, unused_tokens, &limits) else { return Ok(()) };
                 let Some(free_at) = free_at(connection, &bucket)? else { return Ok(()) };
                 write_bucket(connection, &bucket, free_at - back)
             })
@@ -88,46 +84,29 @@ fn reserve_call(connection: &Connection, reserve: &Reserve) -> rusqlite::Result<
     }
     if let Some(worst) = reserve.worst_nanousd {
         if own.is_none() {
-            return Err(broken(format!("attempt {} is not open", reserve.attempt)));
+            return Err(Unsound(format!("attempt {} is not open", reserve.attempt)).into());
         }
         execute(connection, sql!("reserve_money"), params![reserve.attempt.as_str(), worst as i64])?;
         let added = Added { reserved_nanousd: worst as i64 - reserved, ..Added::default() };
-        added.write(connection, reserve.run.as_str())?;
+        totals::write(connection, reserve.run.as_str(), &added)?;
     }
     let start = draw(connection, reserve, &limits)?;
     Ok(Reservation::StartAt(Timestamp(start.ceil() as i64)))
 }
 
-/// Takes the call's units from its buckets. All of them move on from the time at which the call starts: units that fell
-/// due while another bucket or the gate held the call back are gone, or the gate would open onto a burst.
+/// Takes the call's units from its buckets; all of them move on from the time at which the call starts.
 fn draw(connection: &Connection, reserve: &Reserve, limits: &Limits) -> rusqlite::Result<f64> {
     let gate: Option<(i64, String)> =
         first(connection, sql!("gate_read"), params![&reserve.endpoint], |row| row.try_into())?;
     let mut start = gate.map_or(reserve.now.0, |(until, _)| reserve.now.0.max(until)) as f64;
     let mut draws = Vec::with_capacity(2);
-    for (bucket, takes_ms, ahead_ms) in wanted(reserve, limits) {
-        let free_at = free_at(connection, &bucket)?.unwrap_or(f64::MIN);
-        start = start.max(free_at - ahead_ms);
-        draws.push((bucket, takes_ms, free_at));
+    for draw in rate::draws(reserve, limits) {
+        let free_at = free_at(connection, &draw.bucket)?.unwrap_or(f64::MIN);
+        start = start.max(draw.start(free_at));
+        draws.push((draw, free_at));
     }
-    for (bucket, takes_ms, free_at) in draws {
-        write_bucket(connection, &bucket, free_at.max(start) + takes_ms)?;
+    for (draw, free_at) in draws {
+        write_bucket(connection, &draw.bucket, draw.moved_on(free_at, start))?;
     }
     Ok(start)
-}
-
-/// What the call takes from which bucket: how long its units take at the bucket's rate, and how far it may run ahead of
-/// the schedule, both in milliseconds.
-fn wanted(reserve: &Reserve, limits: &Limits) -> Vec<(String, f64, f64)> {
-    let mut wanted = Vec::with_capacity(2);
-    if let Some(rpm) = limits.rpm {
-        let takes_ms = MINUTE_MS / f64::from(rpm.max(1));
-        // The request itself is part of the burst, and one request always is.
-        wanted.push((format!("requests {}", reserve.endpoint), takes_ms, (BURST_MS - takes_ms).max(0.0)));
-    }
-    if let Some(tpm) = limits.tpm {
-        let takes_ms = reserve.tokens as f64 * MINUTE_MS / f64::from(tpm.max(1));
-        wanted.push((format!("tokens {}", reserve.endpoint), takes_ms, BURST_MS));
-    }
-    wanted
 }

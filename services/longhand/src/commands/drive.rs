@@ -33,10 +33,10 @@ pub fn set(flags: &mut Table, section: &str, key: &str, value: Option<Value>) {
 pub fn endpoint_flags(args: &EndpointArgs) -> Table {
     let mut flags = Table::new();
     for (key, value) in [
-        ("base_url", &args.base_url),
-        ("model", &args.model),
-        ("plan_model", &args.plan_model),
-        ("api_key_env", &args.api_key_env),
+        ("base_url", &args.address.base_url),
+        ("model", &args.models.model),
+        ("plan_model", &args.models.plan_model),
+        ("api_key_env", &args.address.api_key_env),
     ] {
         set(&mut flags, "endpoint", key, value.clone().map(Value::String));
     }

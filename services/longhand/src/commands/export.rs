@@ -43,7 +43,7 @@ struct Exported {
 pub async fn run(args: &ExportArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
     let states: Vec<SampleState> = args.state.iter().map(|state| names::state(state)).collect::<Result<_, _>>()?;
     let filters: Vec<Where> = args.filter.iter().map(|text| Where::parse(text)).collect::<Result<_, _>>()?;
-    let place = Place::read(&args.place).await?;
+    let place = Place::read(&args.at.place).await?;
     let mut sink = Sink::open(args.format, &args.to, args.overwrite)?;
     let mut export = Export { place: &place, configs: BTreeMap::new(), without_text: 0 };
     let mut filter = SampleFilter { state: only(&states), error: None, after: None };
@@ -70,7 +70,7 @@ pub async fn run(args: &ExportArgs, out: &mut dyn Write) -> Result<Exit, Fault> 
     if without_text > 0 {
         eprintln!("{} left out: there is no text", plural(without_text, "sample"));
     }
-    if args.json {
+    if args.at.json {
         put_json(
             out,
             &json!({"schema": 1, "run": place.run.id, "samples": samples, "files": files,

@@ -17,22 +17,22 @@ use crate::tables::{Align, Table, count, usd};
 
 /// Shows or changes.
 pub async fn run(args: &LimitsArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
-    let seen = Place::read(&args.place).await?;
+    let seen = Place::read(&args.at.place).await?;
     let before = seen.run.limits;
     let after = merged_limits(&before, &args.limits)?;
     if after != before {
-        let place = Place::operate(&args.place).await?;
+        let place = Place::operate(&args.at.place).await?;
         place.store.control(&place.run.id, "command line", &Control::Limits(after), SystemClock.now()).await?;
         place.store.close().await;
     }
-    if args.json {
+    if args.at.json {
         let (before, after) = (limits_json(&before), limits_json(&after));
         put_json(out, &json!({"schema": 1, "run": seen.run.id, "before": before, "after": after}))?;
         return Ok(Exit::Done);
     }
     put(out, &table(&before, &after))?;
     if after != before && seen.run.state == RunState::Paused {
-        eprintln!("the run is paused: `longhand resume {}` goes on", args.place);
+        eprintln!("the run is paused: `longhand resume {}` goes on", args.at.place);
     }
     Ok(Exit::Done)
 }

@@ -18,7 +18,7 @@ use crate::settings::nearest;
 
 /// Repacks.
 pub async fn run(args: &RepackArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
-    let place = Place::read(&args.place).await?;
+    let place = Place::read(&args.at.place).await?;
     let policy = policy(&place.run.config.sample_policy, &args.gate)?;
     let source = RepackSource {
         packs: Arc::clone(&place.store) as Arc<_>,
@@ -30,7 +30,7 @@ pub async fn run(args: &RepackArgs, out: &mut dyn Write) -> Result<Exit, Fault> 
         eval: None,
     };
     let report = shard_packer::repack(&source, &policy, &args.to).await.map_err(|error| fault(args, &error))?;
-    if args.json {
+    if args.at.json {
         put_json(out, &as_json(args, &report))?;
     } else {
         put(out, &as_text(args, &report))?;

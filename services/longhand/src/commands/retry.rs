@@ -25,7 +25,7 @@ const SHOWN: usize = 20;
 /// Retries.
 pub async fn run(args: &RetryArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
     let error = args.error.as_deref().map(names::code).transpose()?;
-    let place = Place::operate(&args.place).await?;
+    let place = Place::operate(&args.at.place).await?;
     let mut plan = RetryPlan {
         samples: named(&place, &args.samples).await?,
         error,
@@ -67,7 +67,7 @@ async fn named(place: &Place, names: &[String]) -> Result<Vec<SampleId>, Fault> 
 
 /// Says why there is nothing to do.
 async fn nothing(place: &Place, plan: &RetryPlan, args: &RetryArgs, out: &mut dyn Write) -> Result<(), Fault> {
-    if args.json {
+    if args.at.json {
         return put_json(
             out,
             &json!({"schema": 1, "run": place.run.id, "samples": [], "kept_sections": 0,
@@ -125,7 +125,7 @@ fn summary(retried: &Retried, would: bool) -> String {
 }
 
 fn report(place: &Place, args: &RetryArgs, retried: &Retried, out: &mut dyn Write) -> Result<(), Fault> {
-    if args.json {
+    if args.at.json {
         return put_json(
             out,
             &json!({"schema": 1, "run": place.run.id, "samples": retried.samples,
@@ -147,9 +147,9 @@ fn report(place: &Place, args: &RetryArgs, retried: &Retried, out: &mut dyn Writ
     }
     let runs_on = Folder::has_runner(&place.dir) && place.run.state == RunState::Running;
     let _ = if runs_on {
-        writeln!(text, "the runner at work takes them up\nnext     longhand status {} --watch", args.place)
+        writeln!(text, "the runner at work takes them up\nnext     longhand status {} --watch", args.at.place)
     } else {
-        writeln!(text, "next     longhand resume {}", args.place)
+        writeln!(text, "next     longhand resume {}", args.at.place)
     };
     put(out, &text)
 }

@@ -22,9 +22,9 @@ pub async fn run(args: &SamplesArgs, out: &mut dyn Write) -> Result<Exit, Fault>
         error: args.error.as_deref().map(names::code).transpose()?,
         after: args.after,
     };
-    let place = Place::read(&args.place).await?;
+    let place = Place::read(&args.at.place).await?;
     let page = place.store.samples(&place.run.id, &filter, args.limit.max(1)).await?;
-    if args.json {
+    if args.at.json {
         put_json(out, &json!({"schema": 1, "run": place.run.id, "samples": page.rows, "next": page.next}))?;
         return Ok(Exit::Done);
     }

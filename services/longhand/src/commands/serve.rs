@@ -15,11 +15,7 @@ use crate::settings::{self, Settings};
 
 /// Serves until a signal stops it.
 pub async fn run(config_file: Option<&Path>, args: &ServeArgs) -> Result<Exit, Fault> {
-    let endpoint = EndpointArgs {
-        base_url: args.base_url.clone(),
-        api_key_env: args.api_key_env.clone(),
-        ..EndpointArgs::default()
-    };
+    let endpoint = EndpointArgs { address: args.address.clone(), ..EndpointArgs::default() };
     let mut flags = drive::endpoint_flags(&endpoint);
     drive::add_limit_flags(&mut flags, &LimitFlags { concurrency: args.concurrency, ..LimitFlags::default() });
     let (settings, _) = settings::load(config_file, flags)?;

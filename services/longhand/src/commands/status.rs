@@ -25,21 +25,21 @@ const LOOKS_ALONE: u32 = 6;
 
 /// Shows.
 pub async fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
-    let place = Place::read(&args.place).await?;
+    let place = Place::read(&args.at.place).await?;
     let title = model_of(&place.run);
     let store = Arc::clone(&place.store);
-    let mut feed = Feed::new(store, place.run.clone(), &title, &args.place, place.run.created_at);
+    let mut feed = Feed::new(store, place.run.clone(), &title, &args.at.place, place.run.created_at);
     let (view, alone) =
         if args.watch { watch(&place, &mut feed, LOOK_EVERY).await? } else { (look(&place, &mut feed).await?, false) };
     let run = feed.run();
-    if args.json {
+    if args.at.json {
         put(out, &format!("{}\n", json(run, &view.totals, view.eta.map(|eta| eta.as_secs()))))?;
     } else {
         let runner = Folder::has_runner(&place.dir);
         if !args.watch {
             put(out, &panel_text(&view))?;
         }
-        put(out, &standing(run, &view.totals, runner, &args.place))?;
+        put(out, &standing(run, &view.totals, runner, &args.at.place))?;
     }
     let exit = exit_of_run(run, &view.totals);
     Ok(if alone && exit == Exit::Done { Exit::Limit } else { exit })

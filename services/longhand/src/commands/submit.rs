@@ -23,8 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Submits.
 pub async fn run(config_file: Option<&Path>, args: SubmitArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
-    let endpoint =
-        EndpointArgs { model: args.model.clone(), plan_model: args.plan_model.clone(), ..EndpointArgs::default() };
+    let endpoint = EndpointArgs { models: args.models.clone(), ..EndpointArgs::default() };
     let (settings, _) = settings::load(config_file, flags(&args.work, &endpoint, &args.limits))?;
     let (config, limits) = (settings.run_config(false)?, settings.run_limits()?);
     let intake = read_input(&args.work, &settings)?;

@@ -6,20 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use agentwrite::config::Limits;
 use agentwrite::ids::RunId;
 use agentwrite::manuscript::Manuscript;
-use agentwrite::ports::{Clock, Dice, Run, RunStore, StoreError, TaskStore, TrafficStore};
+use agentwrite::ports::{Run, RunStore, StoreError};
 use agentwrite::retry::RetryPolicy;
 use agentwrite::task::{ClaimedTask, Kind};
 use async_trait::async_trait;
-use planner::PlanHandler;
-use section_writer::SectionHandler;
 use tokio::sync::watch;
-use worker::{Caller, Failures, Gate, Handler, LiveLimits, Outcome, RunConfigs};
+use worker::{Failures, Gate, Handler, Outcome, RunConfigs};
 
 use super::Shared;
 use crate::endpoint::Endpoint;
-
-/// Name of the one endpoint of a process.
-const ENDPOINT: &str = "default";
+use crate::wiring::Model;
 
 /// What is known of one run.
 struct Entry {
@@ -31,15 +27,16 @@ struct Entry {
 /// The runs that this process has seen tasks of.
 pub struct Desk {
     shared: Shared,
-    endpoint: Endpoint,
-    gate: Gate,
+    model: Model,
     entries: Mutex<HashMap<RunId, Entry>>,
 }
 
 impl Desk {
     /// An empty desk.
     pub fn new(shared: Shared, endpoint: Endpoint) -> Arc<Self> {
-        Arc::new(Self { shared, endpoint, gate: Gate::default(), entries: Mutex::default() })
+        let context_tokens = endpoint.context_tokens();
+        let model = Model { chat: endpoint.model, context_tokens, gate: Gate::default() };
+        Arc::new(Self { shared, model, entries: Mutex::default() })
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<RunId, Entry>> {
@@ -71,56 +68,11 @@ impl Desk {
             .await
             .map_err(|error| StoreError::new(format!("config {id}"), error))?;
         let (limits, live) = watch::channel(run.limits);
-        let handlers = self.handlers(&run, &Arc::new(configs), &live);
+        let handlers = self.shared.wiring.handlers(&run, &Arc::new(configs), &self.model, &live);
+        let handlers: HashMap<_, _> = handlers.into_iter().map(|handler| (handler.kind(), handler)).collect();
         let found = handlers.get(kind).cloned();
         self.entries().insert(id.clone(), Entry { config_version: run.config_version, limits, handlers });
         Ok(found)
-    }
-
-    fn caller(&self, limits: &LiveLimits) -> Caller {
-        let shared = &self.shared;
-        Caller {
-            model: Arc::clone(&self.endpoint.model),
-            endpoint: ENDPOINT.to_owned(),
-            traffic: Arc::clone(&shared.store) as Arc<dyn TrafficStore>,
-            limits: limits.clone(),
-            clock: Arc::clone(&shared.clock) as Arc<dyn Clock>,
-            drain: shared.drain.clone(),
-            abort: shared.abort.clone(),
-            crash: shared.crash.clone(),
-            gate: self.gate.clone(),
-        }
-    }
-
-    fn handlers(&self, run: &Run, configs: &Arc<RunConfigs>, limits: &LiveLimits) -> HashMap<Kind, Arc<dyn Handler>> {
-        let retry = RetryPolicy {
-            attempts: run.config.attempts,
-            crash_limit: run.config.crash_limit,
-            ..RetryPolicy::default()
-        };
-        let tasks = Arc::clone(&self.shared.store) as Arc<dyn TaskStore>;
-        let clock = Arc::clone(&self.shared.clock) as Arc<dyn Clock>;
-        let dice = Arc::clone(&self.shared.dice) as Arc<dyn Dice>;
-        let all: [Arc<dyn Handler>; 2] = [
-            Arc::new(PlanHandler {
-                configs: Arc::clone(configs),
-                tasks: Arc::clone(&tasks),
-                caller: self.caller(limits),
-                retry,
-                clock: Arc::clone(&clock),
-                dice: Arc::clone(&dice),
-            }),
-            Arc::new(SectionHandler {
-                configs: Arc::clone(configs),
-                tasks,
-                caller: self.caller(limits),
-                context_tokens: self.endpoint.context_tokens(),
-                retry,
-                clock,
-                dice,
-            }),
-        ];
-        all.into_iter().map(|handler| (handler.kind(), handler)).collect()
     }
 }
 
@@ -144,9 +96,9 @@ impl Handler for ByRun {
     }
 
     async fn handle(&self, task: &ClaimedTask, memory: &mut Option<Manuscript>) -> Outcome {
-        let shared = &self.desk.shared;
+        let wiring = &self.desk.shared.wiring;
         let retry = RetryPolicy::default();
-        let failures = Failures { retry: &retry, clock: &*shared.clock, dice: &*shared.dice, task };
+        let failures = Failures { retry: &retry, clock: &*wiring.clock, dice: &*wiring.dice, task };
         match self.desk.handler(&task.key.run, &self.kind).await {
             Ok(Some(handler)) => handler.handle(task, memory).await,
             Ok(None) => failures.internal("the task's run is not in the store"),

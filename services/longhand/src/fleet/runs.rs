@@ -7,19 +7,16 @@ use std::time::Duration;
 
 use agentwrite::config::Limits;
 use agentwrite::ids::{OwnerId, RunId};
-use agentwrite::ports::{Clock, DispatchStore, PackStore, ReportStore, Run, RunState, RunStore, TaskQueue};
-use dataset::DatasetFolder;
-use planner::{Planner, PlannerParts, PlannerSettings};
-use shard_packer::{Packer, PackerParts, PackerSettings};
+use agentwrite::ports::{Run, RunState, RunStore};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use worker::Doorbell;
 
 use super::Shared;
 use super::desk::Desk;
 use super::lead::Candidate;
 use crate::fault::chain_of;
+use crate::wiring::Bells;
 
 /// How often the store is asked for its runs.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -29,8 +26,7 @@ const RING_EVERY: Duration = Duration::from_millis(4);
 /// One run.
 struct Known {
     limits: watch::Sender<Limits>,
-    planner: Doorbell,
-    packer: Doorbell,
+    bells: Bells,
     /// Cancelled when the run is no longer running; none before its first loop.
     planning: Option<CancellationToken>,
     /// Cancelled when the run has ended: what is whole is packed then.
@@ -55,7 +51,7 @@ impl Runs {
     /// Looks after all runs until drained, and waits until every loop has ended.
     pub async fn drive(&self) {
         let mut known = HashMap::new();
-        while !self.shared.drain.is_cancelled() {
+        while !self.shared.wiring.drain.is_cancelled() {
             match self.shared.store.runs().await {
                 Ok(runs) => runs.into_iter().for_each(|run| self.look_after(&mut known, &run)),
                 Err(error) => tracing::warn!(%error, "the runs could not be read; trying again"),
@@ -65,10 +61,10 @@ impl Runs {
             loop {
                 tokio::select! {
                     biased;
-                    () = self.shared.drain.cancelled() => break,
+                    () = self.shared.wiring.drain.cancelled() => break,
                     () = &mut look => break,
-                    () = self.shared.planner.heard_within(LOOK_EVERY) => known.values().for_each(|run| run.planner.ring()),
-                    () = self.shared.packer.heard_within(LOOK_EVERY) => known.values().for_each(|run| run.packer.ring()),
+                    () = self.shared.bells.planner.heard_within(LOOK_EVERY) => known.values().for_each(|run| run.bells.planner.ring()),
+                    () = self.shared.bells.packer.heard_within(LOOK_EVERY) => known.values().for_each(|run| run.bells.packer.ring()),
                 }
                 tokio::time::sleep(RING_EVERY).await;
             }
@@ -83,8 +79,7 @@ impl Runs {
         }
         let entry = known.entry(run.id.clone()).or_insert_with(|| Known {
             limits: watch::channel(run.limits).0,
-            planner: Doorbell::new(),
-            packer: Doorbell::new(),
+            bells: Bells::new(),
             planning: None,
             packing: None,
         });
@@ -109,10 +104,10 @@ impl Runs {
         if known.planning.as_ref().is_some_and(|planning| !planning.is_cancelled()) {
             return;
         }
-        let stop = self.shared.drain.child_token();
+        let stop = self.shared.wiring.drain.child_token();
         known.planning = Some(stop.clone());
         let candidate = self.candidate("planner", &run.id).0;
-        let planner = self.planner(run, known);
+        let planner = self.shared.wiring.planner(run, known.limits.subscribe(), &known.bells);
         self.loops.spawn(async move {
             // Until the run is seen to have ended or paused: the state that one round read may be another by now.
             while let Some(term) = candidate.elected(&stop).await {
@@ -142,9 +137,9 @@ impl Runs {
         }
         let (candidate, owner) = self.candidate("packer", &run.id);
         let shared = self.shared.clone();
-        let (bell, planner, run) = (known.packer.clone(), known.planner.clone(), run.id.clone());
+        let (bells, run) = (known.bells.clone(), run.id.clone());
         self.loops.spawn(async move {
-            let packer = match packer(&shared, &run, owner, folder, bell, planner) {
+            let packer = match shared.wiring.packer(&run, &owner, folder, &bells) {
                 Ok(packer) => packer,
                 Err(error) => return tracing::error!(%run, %error, "the folder of the shards cannot be used"),
             };
@@ -178,48 +173,4 @@ impl Runs {
         let owner = OwnerId::new(self.shared.dice.id(role.get(..3).unwrap_or(role)));
         (Candidate::new(Arc::clone(&self.shared.store), format!("{role} {run}"), owner.clone()), owner)
     }
-
-    fn planner(&self, run: &Run, known: &Known) -> Planner {
-        let shared = &self.shared;
-        Planner::new(
-            PlannerParts {
-                store: Arc::clone(&shared.store) as Arc<dyn DispatchStore>,
-                runs: Arc::clone(&shared.store) as Arc<dyn RunStore>,
-                report: Arc::clone(&shared.store) as Arc<dyn ReportStore>,
-                queue: Arc::clone(&shared.queue) as Arc<dyn TaskQueue>,
-                clock: Arc::clone(&shared.clock) as Arc<dyn Clock>,
-                bell: known.planner.clone(),
-                packer: known.packer.clone(),
-            },
-            PlannerSettings {
-                run: run.id.clone(),
-                shard_size: run.config.shard_size,
-                limits: known.limits.subscribe(),
-                leases: shared.leases,
-                rest: RING_EVERY,
-            },
-        )
-    }
-}
-
-fn packer(
-    shared: &Shared,
-    run: &RunId,
-    owner: OwnerId,
-    folder: PathBuf,
-    bell: Doorbell,
-    planner: Doorbell,
-) -> Result<Packer, dataset::SinkError> {
-    let parts = PackerParts {
-        packs: Arc::clone(&shared.store) as Arc<dyn PackStore>,
-        runs: Arc::clone(&shared.store) as Arc<dyn RunStore>,
-        report: Arc::clone(&shared.store) as Arc<dyn ReportStore>,
-        clock: Arc::clone(&shared.clock) as Arc<dyn Clock>,
-        folder: DatasetFolder::open(folder)?,
-        bell,
-        planner,
-        crash: shared.crash.clone(),
-    };
-    let settings = PackerSettings { run: run.clone(), owner, eval: None, rest: Duration::from_millis(50) };
-    Ok(Packer::new(parts, settings))
 }

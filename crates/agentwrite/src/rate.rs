@@ -1,0 +1,109 @@
+//! Rates as virtual schedules: a bucket is one number, the time at which its next unit is free, in milliseconds since 1970.
+//! A call starts no earlier than that, less what a burst may run ahead, and moves it on by the time that its units take. So
+//! nobody polls, and the order of asking is the order of starting.
+
+use crate::config::Limits;
+use crate::ports::Reserve;
+
+/// Milliseconds per minute, and how much a quiet endpoint may be asked for at once.
+const MINUTE_MS: f64 = 60_000.0;
+const BURST_MS: f64 = 1_000.0;
+
+/// What a call takes from one bucket.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draw {
+    /// The bucket's name.
+    pub bucket: String,
+    /// How long its units take at the bucket's rate, in milliseconds.
+    takes_ms: f64,
+    /// How far it may run ahead of the schedule, in milliseconds.
+    ahead_ms: f64,
+}
+
+impl Draw {
+    /// The earliest start, given when the bucket's next unit is free.
+    pub fn start(&self, free_at: f64) -> f64 {
+        free_at - self.ahead_ms
+    }
+
+    /// When the next unit is free once the call starts at `start`. Units that fell due while another bucket or the gate held
+    /// the call back are gone, or the gate would open onto a burst.
+    pub fn moved_on(&self, free_at: f64, start: f64) -> f64 {
+        free_at.max(start) + self.takes_ms
+    }
+}
+
+/// What a call takes, always in the same order.
+pub fn draws(reserve: &Reserve, limits: &Limits) -> Vec<Draw> {
+    let mut draws = Vec::with_capacity(2);
+    if let Some(rpm) = limits.rpm {
+        let takes_ms = MINUTE_MS / f64::from(rpm.max(1));
+        // The request itself is part of the burst, and one request always is.
+        let ahead_ms = (BURST_MS - takes_ms).max(0.0);
+        draws.push(Draw { bucket: format!("requests {}", reserve.endpoint), takes_ms, ahead_ms });
+    }
+    if let Some(tpm) = limits.tpm {
+        let takes_ms = time_of(reserve.tokens as f64, tpm);
+        draws.push(Draw { bucket: tokens(&reserve.endpoint), takes_ms, ahead_ms: BURST_MS });
+    }
+    draws
+}
+
+/// The bucket that reserved tokens come back to when a call used fewer, and the milliseconds by which its schedule moves
+/// back; `None` without a token limit. Negative if it used more.
+pub fn give_back(endpoint: &str, unused_tokens: i64, limits: &Limits) -> Option<(String, f64)> {
+    limits.tpm.map(|tpm| (tokens(endpoint), time_of(unused_tokens as f64, tpm)))
+}
+
+fn time_of(tokens: f64, tpm: u32) -> f64 {
+    tokens * MINUTE_MS / f64::from(tpm.max(1))
+}
+
+fn tokens(endpoint: &str) -> String {
+    format!("tokens {endpoint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{AttemptId, RunId, Timestamp};
+
+    fn reserve(tokens: u64) -> Reserve {
+        Reserve {
+            run: RunId::new("run_1"),
+            endpoint: "e".to_owned(),
+            attempt: AttemptId::new("att_1"),
+            tokens,
+            worst_nanousd: None,
+            now: Timestamp(0),
+        }
+    }
+
+    fn limits(rpm: Option<u32>, tpm: Option<u32>) -> Limits {
+        Limits { rpm, tpm, ..Limits::default() }
+    }
+
+    #[test]
+    fn calls_start_at_the_rate_after_a_burst_of_one_second() {
+        let draw = &draws(&reserve(0), &limits(Some(600), None))[0];
+        let mut free_at = f64::MIN;
+        let mut starts = Vec::new();
+        for _ in 0..13 {
+            let start = draw.start(free_at).max(0.0);
+            free_at = draw.moved_on(free_at, start);
+            starts.push(start);
+        }
+        assert!(starts[..10].iter().all(|start| *start == 0.0), "{starts:?}");
+        assert_eq!(starts[10..], [100.0, 200.0, 300.0]);
+    }
+
+    #[test]
+    fn unused_tokens_come_back_and_missing_ones_are_owed() {
+        let limits = limits(None, Some(60_000));
+        let draw = &draws(&reserve(500), &limits)[0];
+        let free_at = draw.moved_on(f64::MIN, 0.0);
+        assert_eq!(give_back("e", 200, &limits), Some((draw.bucket.clone(), 200.0)));
+        assert_eq!((free_at, give_back("e", -200, &limits).map(|(_, back)| free_at - back)), (500.0, Some(700.0)));
+        assert_eq!(give_back("e", 1, &Limits::default()), None);
+    }
+}

@@ -1,0 +1,225 @@
+//! Arguments of what makes text: `run`, `resume`, `submit`, `serve`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub work: WorkArgs,
+    /// Folder for the database, shards, manifest and card [default: ./longhand-out/<file stem>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub endpoint: EndpointArgs,
+    #[command(flatten)]
+    pub limits: LimitFlags,
+    /// Use the built-in simulated model: synthetic text, no network
+    #[arg(long, conflicts_with = "base_url")]
+    pub simulate: bool,
+    /// Take changed settings for samples that have no plan yet
+    #[arg(long)]
+    pub accept_changes: bool,
+    /// Read and check everything, call nothing, write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask before a paid run
+    #[arg(long)]
+    pub yes: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What is to be written, and how.
+#[derive(Debug, Args)]
+pub struct WorkArgs {
+    /// JSONL or Parquet rows with `prompt`, `instruction` or `messages`
+    #[arg(value_name = "INSTRUCTIONS")]
+    pub instructions: PathBuf,
+    /// Only the first N rows
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Samples per shard
+    #[arg(long, value_name = "N")]
+    pub shard_size: Option<u32>,
+    /// Layout of the write prompt
+    #[arg(long, value_enum)]
+    pub layout: Option<LayoutArg>,
+    /// Sections one after another, or all at once
+    #[arg(long, value_enum)]
+    pub mode: Option<ModeArg>,
+    /// Name of the run
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Seed of the run
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Sampling temperature of plan and write
+    #[arg(long, value_name = "T")]
+    pub temperature: Option<f64>,
+    /// How plans are asked for
+    #[arg(long, value_enum)]
+    pub plan_format: Option<PlanFormatArg>,
+    /// Samples made from each instruction
+    #[arg(long, value_name = "N")]
+    pub samples_per_instruction: Option<u32>,
+    /// The field that holds the instruction
+    #[arg(long, value_name = "NAME")]
+    pub prompt_field: Option<String>,
+    /// Append the length of a `length` column to instructions that state none
+    #[arg(long)]
+    pub append_length: bool,
+    /// Stop at the first bad row
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `resume`.
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// The run's folder
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    #[command(flatten)]
+    pub endpoint: EndpointArgs,
+    #[command(flatten)]
+    pub limits: LimitFlags,
+    /// Do not ask before a paid run
+    #[arg(long)]
+    pub yes: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `submit`.
+#[derive(Debug, Args)]
+pub struct SubmitArgs {
+    #[command(flatten)]
+    pub work: WorkArgs,
+    #[command(flatten)]
+    pub models: ModelArgs,
+    #[command(flatten)]
+    pub limits: LimitFlags,
+    /// Wait for the end of the run; the exit code is that of `run`
+    #[arg(long)]
+    pub wait: bool,
+    /// Print JSON instead of the run's id
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// What the process does
+    #[arg(value_enum)]
+    pub role: ServeRole,
+    #[command(flatten)]
+    pub address: AddressArgs,
+    /// Most calls in flight of this process
+    #[arg(long, value_name = "N")]
+    pub concurrency: Option<u32>,
+}
+
+/// Roles of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ServeRole {
+    /// Everything
+    All,
+    /// Admit, dispatch, rescue; make plans
+    Planner,
+    /// Write sections
+    SectionWriter,
+    /// Judge samples, write shards
+    ShardPacker,
+}
+
+/// Where the models are, and which.
+#[derive(Debug, Args, Default)]
+pub struct EndpointArgs {
+    #[command(flatten)]
+    pub address: AddressArgs,
+    #[command(flatten)]
+    pub models: ModelArgs,
+}
+
+/// Where the models are.
+#[derive(Debug, Args, Default, Clone)]
+pub struct AddressArgs {
+    /// OpenAI-compatible base URL [default: OPENAI_BASE_URL, else https://api.openai.com/v1]
+    #[arg(long, value_name = "URL")]
+    pub base_url: Option<String>,
+    /// Environment variable that holds the key [default: OPENAI_API_KEY]
+    #[arg(long, value_name = "VAR")]
+    pub api_key_env: Option<String>,
+}
+
+/// Which models.
+#[derive(Debug, Args, Default, Clone)]
+pub struct ModelArgs {
+    /// Model of both roles
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Model of the role `plan`
+    #[arg(long, value_name = "NAME")]
+    pub plan_model: Option<String>,
+}
+
+/// Limits that may change while a run runs.
+#[derive(Debug, Args, Default, Clone)]
+pub struct LimitFlags {
+    /// Most calls in flight
+    #[arg(long, value_name = "N")]
+    pub concurrency: Option<u32>,
+    /// Requests per minute
+    #[arg(long, value_name = "N")]
+    pub rpm: Option<u32>,
+    /// Tokens per minute, prompt and answer
+    #[arg(long, value_name = "N")]
+    pub tpm: Option<u32>,
+    /// Hard cap; needs prices
+    #[arg(long, value_name = "USD")]
+    pub max_cost: Option<f64>,
+    /// Price of uncached prompt tokens
+    #[arg(long, value_name = "USD_PER_M")]
+    pub price_in: Option<f64>,
+    /// Price of cached prompt tokens [default: --price-in]
+    #[arg(long, value_name = "USD_PER_M")]
+    pub price_cached: Option<f64>,
+    /// Price of answer tokens
+    #[arg(long, value_name = "USD_PER_M")]
+    pub price_out: Option<f64>,
+}
+
+/// Layouts of the write prompt.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LayoutArg {
+    /// One user message that holds all earlier text
+    Paper,
+    /// Earlier sections as assistant turns
+    Turns,
+}
+
+/// Order of writing.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ModeArg {
+    /// Section k sees all earlier text
+    Serial,
+    /// All sections at once
+    Parallel,
+}
+
+/// Formats of plans.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum PlanFormatArg {
+    /// JSON schema where the endpoint takes it, text otherwise
+    Auto,
+    /// JSON
+    Json,
+    /// The paper's lines
+    Text,
+}

@@ -1,0 +1,190 @@
+//! The services on a store and a queue, whatever their adapters: both editions put them together here.
+//!
+//! To add a kind of task: its handler in [`Wiring::handlers`].
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentwrite::ids::{OwnerId, RunId};
+use agentwrite::ports::{
+    ChatModel, Clock, Dice, DispatchStore, PackStore, ReportStore, Run, RunStore, TaskQueue, TaskStore, TrafficStore,
+};
+use agentwrite::retry::RetryPolicy;
+use agentwrite::task::LeaseTimes;
+use dataset::{DatasetFolder, SinkError};
+use planner::{PlanHandler, Planner, PlannerParts, PlannerSettings};
+use section_writer::SectionHandler;
+use shard_packer::{Packer, PackerParts, PackerSettings};
+use tokio_util::sync::CancellationToken;
+use worker::{
+    Caller, CrashPoints, Doorbell, Gate, Handler, LiveLimits, Pool, PoolParts, PoolSettings, RunConfigs, Spool,
+};
+
+/// Name of the one endpoint of a process.
+const ENDPOINT: &str = "default";
+/// How long a planner gathers rings before it looks.
+const PLANNER_REST: Duration = Duration::from_millis(4);
+/// The same for a packer.
+const PACKER_REST: Duration = Duration::from_millis(50);
+
+/// Every port of a store.
+pub trait Store: TaskStore + DispatchStore + RunStore + PackStore + TrafficStore + ReportStore {}
+impl<S: TaskStore + DispatchStore + RunStore + PackStore + TrafficStore + ReportStore> Store for S {}
+
+/// What all services of a process share.
+#[derive(Clone)]
+pub struct Wiring {
+    pub store: Arc<dyn Store>,
+    pub queue: Arc<dyn TaskQueue>,
+    pub clock: Arc<dyn Clock>,
+    pub dice: Arc<dyn Dice>,
+    pub leases: LeaseTimes,
+    pub crash: CrashPoints,
+    /// No new work.
+    pub drain: CancellationToken,
+    /// No work at all.
+    pub abort: CancellationToken,
+}
+
+/// Rung when there is something to do.
+#[derive(Clone)]
+pub struct Bells {
+    pub planner: Doorbell,
+    pub packer: Doorbell,
+}
+
+impl Bells {
+    /// Two silent bells.
+    pub fn new() -> Self {
+        Self { planner: Doorbell::new(), packer: Doorbell::new() }
+    }
+}
+
+/// The model that a process calls.
+#[derive(Clone)]
+pub struct Model {
+    pub chat: Arc<dyn ChatModel>,
+    /// Its context in tokens, where known.
+    pub context_tokens: Option<u32>,
+    pub gate: Gate,
+}
+
+impl Wiring {
+    /// The handlers of a run's tasks, one a kind.
+    pub fn handlers(
+        &self,
+        run: &Run,
+        configs: &Arc<RunConfigs>,
+        model: &Model,
+        limits: &LiveLimits,
+    ) -> Vec<Arc<dyn Handler>> {
+        let retry = RetryPolicy {
+            attempts: run.config.attempts,
+            crash_limit: run.config.crash_limit,
+            ..RetryPolicy::default()
+        };
+        vec![
+            Arc::new(PlanHandler {
+                configs: Arc::clone(configs),
+                tasks: self.store.clone(),
+                caller: self.caller(model, limits),
+                retry,
+                clock: Arc::clone(&self.clock),
+                dice: Arc::clone(&self.dice),
+            }),
+            Arc::new(SectionHandler {
+                configs: Arc::clone(configs),
+                tasks: self.store.clone(),
+                caller: self.caller(model, limits),
+                context_tokens: model.context_tokens,
+                retry,
+                clock: Arc::clone(&self.clock),
+                dice: Arc::clone(&self.dice),
+            }),
+        ]
+    }
+
+    fn caller(&self, model: &Model, limits: &LiveLimits) -> Caller {
+        Caller {
+            model: Arc::clone(&model.chat),
+            endpoint: ENDPOINT.to_owned(),
+            traffic: self.store.clone(),
+            limits: limits.clone(),
+            clock: Arc::clone(&self.clock),
+            drain: self.drain.clone(),
+            abort: self.abort.clone(),
+            crash: self.crash.clone(),
+            gate: model.gate.clone(),
+        }
+    }
+
+    /// A pool of workers; its slots follow `limits`.
+    pub fn pool(
+        &self,
+        handlers: Vec<Arc<dyn Handler>>,
+        owner: &OwnerId,
+        limits: LiveLimits,
+        bells: &Bells,
+        spool: Option<Spool>,
+    ) -> Pool {
+        let parts = PoolParts {
+            tasks: self.store.clone(),
+            outbox: self.store.clone(),
+            runs: self.store.clone(),
+            queue: Arc::clone(&self.queue),
+            handlers,
+            clock: Arc::clone(&self.clock),
+            dice: Arc::clone(&self.dice),
+            planner: bells.planner.clone(),
+            packer: bells.packer.clone(),
+            spool,
+        };
+        let settings = PoolSettings {
+            owner: owner.clone(),
+            leases: self.leases,
+            limits,
+            drain: self.drain.clone(),
+            abort: self.abort.clone(),
+            crash: self.crash.clone(),
+        };
+        Pool::new(parts, settings)
+    }
+
+    /// The planner of a run.
+    pub fn planner(&self, run: &Run, limits: LiveLimits, bells: &Bells) -> Planner {
+        let parts = PlannerParts {
+            store: self.store.clone(),
+            runs: self.store.clone(),
+            report: self.store.clone(),
+            queue: Arc::clone(&self.queue),
+            clock: Arc::clone(&self.clock),
+            bell: bells.planner.clone(),
+            packer: bells.packer.clone(),
+        };
+        let settings = PlannerSettings {
+            run: run.id.clone(),
+            shard_size: run.config.shard_size,
+            limits,
+            leases: self.leases,
+            rest: PLANNER_REST,
+        };
+        Planner::new(parts, settings)
+    }
+
+    /// The packer of a run, which writes to a folder.
+    pub fn packer(&self, run: &RunId, owner: &OwnerId, folder: PathBuf, bells: &Bells) -> Result<Packer, SinkError> {
+        let parts = PackerParts {
+            packs: self.store.clone(),
+            runs: self.store.clone(),
+            report: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            folder: DatasetFolder::open(folder)?,
+            bell: bells.packer.clone(),
+            planner: bells.planner.clone(),
+            crash: self.crash.clone(),
+        };
+        let settings = PackerSettings { run: run.clone(), owner: owner.clone(), eval: None, rest: PACKER_REST };
+        Ok(Packer::new(parts, settings))
+    }
+}
