@@ -126,7 +126,7 @@ impl Default for RunConfig {
             text: TextConfig::default(),
             sample_policy: SamplePolicy::default(),
             shard_size: 256,
-            attempts: 6,
+            attempts: 8,
             crash_limit: 20,
             synthetic: false,
         }

@@ -228,7 +228,7 @@ impl Default for RunSettings {
             shard_size: 256,
             layout: Layout::Paper,
             mode: Mode::Serial,
-            attempts: 6,
+            attempts: 8,
             crash_limit: 20,
             samples_per_instruction: 1,
             prompt_field: String::new(),
