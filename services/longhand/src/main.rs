@@ -7,6 +7,7 @@ mod endpoint;
 mod fault;
 mod fleet;
 mod folder;
+mod log;
 mod output;
 mod panel;
 mod place;
@@ -27,7 +28,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() {
     let cli = Cli::parse();
     stop_on_panic();
-    start_log(&cli.log_level);
+    log::start(&cli.log_level);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime can be started");
     let outcome = runtime.block_on(dispatch(cli));
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
@@ -49,13 +50,6 @@ fn stop_on_panic() {
         );
         std::process::exit(Exit::Unreachable as i32);
     }));
-}
-
-/// Messages for people go to stderr: stdout holds data only.
-fn start_log(level: &str) {
-    // The queue's client reports as an error what its caller expects or mends; the adapter says what matters.
-    let filter = tracing_subscriber::EnvFilter::try_new(format!("lapin=off,{level}")).unwrap_or_default();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
 }
 
 async fn dispatch(cli: Cli) -> Result<Exit, Fault> {
