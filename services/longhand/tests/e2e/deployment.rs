@@ -35,7 +35,7 @@ fn a_planted_fault_is_found() {
         ("limits: { memory: 128m }", "limits: {}", "migrate has no memory limit"),
         ("read_only: true\n  tmpfs", "tmpfs", "can write to its image"),
         ("user: \"10001:10001\"", "user: root", "planner runs as root"),
-        ("user: postgres\n", "", "postgres runs as root"),
+        ("    user: postgres\n", "", "postgres runs as root"),
         ("network_mode: none", "network_mode: host", "secrets runs as root"),
         ("cap_drop: [ALL]\n  security", "security", "keeps capabilities"),
         ("image: rabbitmq:4.3.5", "image: rabbitmq", "rabbitmq:latest is not pinned"),
