@@ -6,6 +6,7 @@
 # store keeps its invariants and the shards are those of `longhand run`. Everything is removed again, but for the image.
 #
 #   SAMPLES=200 WRITERS=4 SEED=1 KEEP=1 tests/compose.sh      KEEP=1: the fleet and the clone stay
+#   LONGHAND_IMAGE=NAME tests/compose.sh                      an image that is there, instead of a build
 set -euo pipefail
 SAMPLES=${SAMPLES:-200}
 WRITERS=${WRITERS:-4}
@@ -105,7 +106,7 @@ check_shards() { # check_shards RUN: against one process over one folder, with t
 
 check_secrets() {
     docker inspect $(compose ps -aq) > "$work/inspect.json"
-    docker history --no-trunc longhand:0.1.0 >> "$work/inspect.json"
+    docker history --no-trunc "${LONGHAND_IMAGE:-longhand:0.1.0}" >> "$work/inspect.json"
     local file
     for file in deploy/secrets/postgres/* deploy/secrets/*/*_url; do
         [ -s "$file" ] || continue
@@ -121,8 +122,10 @@ git clone -q "$repository" "$work/clone"
 cd "$work/clone"
 mkdir "$LONGHAND_INPUT"
 from=$SECONDS
-docker compose build --quiet > "$work/build.log" 2>&1 || { tail -30 "$work/build.log"; fail "the image is not built"; }
-say "image built in $((SECONDS - from)) s"
+if [ -z "${LONGHAND_IMAGE:-}" ]; then
+    docker compose build --quiet > "$work/build.log" 2>&1 || { tail -30 "$work/build.log"; fail "the image is not built"; }
+    say "image built in $((SECONDS - from)) s"
+fi
 
 from=$SECONDS
 up
