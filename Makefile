@@ -19,7 +19,7 @@ down: ## Stop the fleet; what it has done stays
 demo-fleet: ## The fleet with the simulated model, and the example instructions as its first run
 	docker compose --profile demo up --build --wait
 	docker compose run --rm submit instructions.jsonl --wait
-	docker compose cp shard-packer:/shards longhand-out/fleet
+	mkdir -p longhand-out && docker compose cp shard-packer:/shards longhand-out
 
 test: ## All tests
 	cargo test --workspace
