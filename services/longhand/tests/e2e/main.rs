@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod command_line;
+mod deployment;
 mod endpoint_faults;
 mod first_command;
 mod fleet;
