@@ -23,7 +23,7 @@ use crate::fault::{Exit, Fault};
 
 pub use layers::{Layers, nearest};
 pub use schema::json_schema;
-pub use servers::{ServerSettings, ShardSettings};
+pub use servers::{ServerSettings, ShardSettings, ShardsUrl};
 
 /// All settings.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

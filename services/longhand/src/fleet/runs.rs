@@ -1,7 +1,6 @@
 //! Every run in the store: a planner's loop and a packer's loop each, started when the run is there to be worked on.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::Shared;
 use super::desk::Desk;
 use super::lead::Candidate;
+use super::shards::Shards;
 use crate::fault::chain_of;
 use crate::wiring::Bells;
 
@@ -37,14 +37,14 @@ struct Known {
 pub struct Runs {
     shared: Shared,
     plans: bool,
-    packs: Option<PathBuf>,
+    packs: Option<Shards>,
     desk: Option<Arc<Desk>>,
     loops: TaskTracker,
 }
 
 impl Runs {
     /// No loop yet.
-    pub fn new(shared: Shared, plans: bool, packs: Option<PathBuf>, desk: Option<Arc<Desk>>) -> Self {
+    pub fn new(shared: Shared, plans: bool, packs: Option<Shards>, desk: Option<Arc<Desk>>) -> Self {
         Self { shared, plans, packs, desk, loops: TaskTracker::new() }
     }
 
@@ -89,8 +89,8 @@ impl Runs {
         if self.plans {
             self.plan(entry, run);
         }
-        if let Some(folder) = &self.packs {
-            self.pack(entry, run, folder.join(run.id.as_str()));
+        if let Some(shards) = &self.packs {
+            self.pack(entry, run, shards.clone());
         }
     }
 
@@ -123,7 +123,7 @@ impl Runs {
         });
     }
 
-    fn pack(&self, known: &mut Known, run: &Run, folder: PathBuf) {
+    fn pack(&self, known: &mut Known, run: &Run, shards: Shards) {
         let ended = matches!(run.state, RunState::Done | RunState::Failed | RunState::Cancelled);
         let over = match &known.packing {
             Some(over) if ended => return over.cancel(),
@@ -139,10 +139,11 @@ impl Runs {
         let shared = self.shared.clone();
         let (bells, run) = (known.bells.clone(), run.id.clone());
         self.loops.spawn(async move {
-            let packer = match shared.wiring.packer(&run, &owner, folder, &bells) {
-                Ok(packer) => packer,
+            let place = match shards.place(&run) {
+                Ok(place) => place,
                 Err(error) => return tracing::error!(%run, %error, "the folder of the shards cannot be used"),
             };
+            let packer = shared.wiring.packer(&run, &owner, place, &bells);
             while let Some(term) = candidate.elected(&shared.done).await {
                 let lost = over.child_token();
                 let alone = CancellationToken::new();

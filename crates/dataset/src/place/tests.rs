@@ -1,0 +1,110 @@
+//! What every place promises, held against each of them.
+
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+
+use super::*;
+use crate::shard_name::{ShardFormat, ShardName};
+use crate::{Bucket, DatasetFolder};
+
+/// A place, and what must live as long as it.
+struct Under<P> {
+    place: P,
+    _kept: Kept,
+}
+
+enum Kept {
+    Folder(TempDir),
+    Runtime(Runtime),
+}
+
+fn folder() -> Under<Box<dyn DatasetPlace>> {
+    let root = TempDir::new().unwrap();
+    Under { place: Box::new(DatasetFolder::open(root.path()).unwrap()), _kept: Kept::Folder(root) }
+}
+
+fn bucket() -> Under<Box<dyn DatasetPlace>> {
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let bucket = Bucket::in_memory(runtime.handle().clone());
+    Under { place: Box::new(bucket.dataset("run_1")), _kept: Kept::Runtime(runtime) }
+}
+
+fn parquet(number: u32) -> ShardFileName {
+    ShardName::Range(number).file(ShardFormat::Parquet)
+}
+
+fn a_shard_is_read_back_as_it_was_put(place: &dyn DatasetPlace) {
+    assert_eq!(place.read_shard(parquet(0)).unwrap(), None);
+    let published = place.put_shard(parquet(0), b"rows", "a").unwrap();
+    assert_eq!(place.read_shard(parquet(0)).unwrap().as_deref(), Some(&b"rows"[..]));
+    assert_eq!((published.file, published.bytes, published.already_there), (parquet(0), 4, false));
+    // printf rows | sha256sum
+    assert_eq!(published.sha256, "bc51e9e65d79e1c90ba544ab2eae1044ccdf8c1af7a559ba375cba4276f7d99e");
+    assert_eq!(place.read_shard(parquet(1)).unwrap(), None);
+}
+
+fn the_same_bytes_again_are_adopted(place: &dyn DatasetPlace) {
+    let first = place.put_shard(parquet(0), b"rows", "a").unwrap();
+    let again = place.put_shard(parquet(0), b"rows", "b").unwrap();
+    assert_eq!(again, Published { already_there: true, ..first });
+}
+
+fn other_bytes_are_a_conflict_and_change_nothing(place: &dyn DatasetPlace) {
+    let first = place.put_shard(parquet(0), b"rows", "a").unwrap();
+    let error = place.put_shard(parquet(0), b"other", "b").unwrap_err();
+    let PlaceError::Conflict { file, existing, .. } = &error else { panic!("{error}") };
+    assert_eq!((*file, existing), (parquet(0), &first.sha256));
+    assert!(!error.may_pass());
+    assert_eq!(place.read_shard(parquet(0)).unwrap().unwrap(), b"rows");
+}
+
+fn of_many_writers_with_different_bytes_one_wins(place: &dyn DatasetPlace) {
+    let put = |number: u8| place.put_shard(parquet(0), &[number; 5000], &format!("t{number}")).is_ok();
+    let wins = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..16).map(|number| scope.spawn(move || put(number))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).filter(|won| *won).count()
+    });
+    assert_eq!(wins, 1);
+    let bytes = place.read_shard(parquet(0)).unwrap().unwrap();
+    assert!(bytes.len() == 5000 && bytes.iter().all(|byte| *byte == bytes[0]));
+}
+
+fn the_sweep_takes_unlisted_shards_and_nothing_else(place: &dyn DatasetPlace) {
+    for number in 0..3 {
+        place.put_shard(parquet(number), b"rows", "a").unwrap();
+    }
+    let manifest = Manifest::default().seal().unwrap();
+    place.write_manifest(&manifest, "m").unwrap();
+    let listed = BTreeSet::from([parquet(0), parquet(2)]);
+    assert_eq!(place.sweep(&listed).unwrap(), ["shard-00001.parquet"]);
+    assert_eq!(place.sweep(&listed).unwrap(), [""; 0]);
+    let there = |number| place.read_shard(parquet(number)).unwrap().is_some();
+    assert_eq!([0, 1, 2].map(there), [true, false, true]);
+    assert_eq!(place.read_manifest().unwrap(), Some(manifest));
+}
+
+fn the_manifest_is_replaced_as_a_whole(place: &dyn DatasetPlace) {
+    assert_eq!(place.read_manifest().unwrap(), None);
+    for name in ["first", "second"] {
+        let manifest = Manifest { name: name.into(), ..Manifest::default() }.seal().unwrap();
+        place.write_manifest(&manifest, "m").unwrap();
+        place.write_card(name, "c").unwrap();
+        assert_eq!(place.read_manifest().unwrap(), Some(manifest));
+    }
+}
+
+macro_rules! contract {
+    ($($promise:ident)+) => {
+        mod a_folder { $(#[test] fn $promise() { super::$promise(&*super::folder().place); })+ }
+        mod a_bucket { $(#[test] fn $promise() { super::$promise(&*super::bucket().place); })+ }
+    };
+}
+
+contract! {
+    a_shard_is_read_back_as_it_was_put
+    the_same_bytes_again_are_adopted
+    other_bytes_are_a_conflict_and_change_nothing
+    of_many_writers_with_different_bytes_one_wins
+    the_sweep_takes_unlisted_shards_and_nothing_else
+    the_manifest_is_replaced_as_a_whole
+}
