@@ -10,6 +10,9 @@ demo: ## Turn the example instructions into shards with the simulated model
 test: ## All tests
 	cargo test --workspace
 
+test-s3: ## Shards in a bucket, against a server that speaks S3 (installs moto from PyPI into the build's folder)
+	cargo test --workspace --test e2e bucket:: -- --ignored --nocapture --test-threads 1
+
 lint: ## Formatting and lints, warnings are errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
@@ -28,4 +31,4 @@ bench: ## The rows of docs/PERFORMANCE.md, measured here; JSON under bench/
 	cargo build --release -p longhand   # by itself: beside the harness it would carry the crash points
 	cargo run --release -p bench
 
-.PHONY: help demo test lint ci simulate mutants-guards bench
+.PHONY: help demo test test-s3 lint ci simulate mutants-guards bench

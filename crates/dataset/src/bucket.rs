@@ -8,6 +8,7 @@
 //! Timeouts and retries are those of the client in `s3.rs` and nowhere else here.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -54,7 +55,7 @@ pub enum BucketError {
 }
 
 /// A bucket that holds datasets, each below a prefix of its own.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Bucket {
     store: Arc<dyn ObjectStore>,
     /// `s3://BUCKET`, for messages.
@@ -118,6 +119,13 @@ impl Bucket {
 
     fn trouble(&self, step: &'static str, path: &Path, source: BucketError) -> PlaceError {
         PlaceError::Bucket { step, object: self.address(path), source }
+    }
+}
+
+/// Where it is; the client knows the key.
+impl fmt::Debug for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.address(&self.prefix))
     }
 }
 

@@ -133,16 +133,14 @@ fn settings(what: impl Into<String>) -> BucketError {
 
 /// What an error of the store means to whoever runs the fleet.
 pub(crate) fn meaning(error: &object_store::Error) -> BucketError {
-    if let Some(http) = in_chain::<HttpError>(error) {
-        // The text of the outermost error names the address, which tells a role's keys from the store.
-        let text = error.to_string();
-        return if text.contains(METADATA_HOST) {
-            BucketError::NoKey
-        } else {
-            BucketError::Unreachable(last_cause(http))
-        };
-    }
     let text = error.to_string();
+    // The text names the address that was asked: that of the store, or the one where a role's keys are.
+    if text.contains(METADATA_HOST) {
+        return BucketError::NoKey;
+    }
+    if let Some(http) = in_chain::<HttpError>(error) {
+        return BucketError::Unreachable(last_cause(http));
+    }
     let status = between(&text, "status code: ", ":").and_then(|status| status.get(..3)?.parse::<u16>().ok());
     let code = between(&text, "<Code>", "</Code>").filter(|code| code.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     let said =

@@ -67,6 +67,8 @@ pub struct Packer {
 
 const BATCH: u32 = 64;
 const MOST_PATIENCE: Duration = Duration::from_millis(500);
+/// Rounds that fail in a row are up to 8 s apart.
+const MOST_DOUBLINGS: u32 = 4;
 /// While samples are in work, closable ranges are looked for not more often than this.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -106,17 +108,30 @@ impl Packer {
     /// # Errors
     /// What trying again cannot mend: a shard file with other bytes under its name, rows that cannot be encoded.
     pub async fn run(&self, stop: &CancellationToken) -> Result<(), PackError> {
+        let mut failed = 0;
         while !stop.is_cancelled() {
-            let did = match self.pass().await {
-                Ok(did) => did,
+            match self.pass().await {
+                Ok(did) => {
+                    failed = 0;
+                    if !did.more {
+                        self.rest(did.in_work, stop).await;
+                    }
+                }
                 Err(error) if error.may_pass() => {
-                    tracing::warn!(%error, "a round of the packer failed; it goes on");
-                    Did { in_work: true, ..Did::default() }
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "a round of the packer failed; it goes on"
+                    );
+                    // A round builds its shard again: a place that stays away must not cost that twice a second.
+                    let pause = MOST_PATIENCE * (1 << failed);
+                    failed = (failed + 1).min(MOST_DOUBLINGS);
+                    tokio::select! {
+                        biased;
+                        () = stop.cancelled() => {}
+                        () = tokio::time::sleep(pause) => {}
+                    }
                 }
                 Err(error) => return Err(error),
-            };
-            if !did.more {
-                self.rest(did.in_work, stop).await;
             }
         }
         Ok(())

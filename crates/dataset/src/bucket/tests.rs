@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::fmt;
 
 use async_trait::async_trait;
@@ -44,7 +43,7 @@ fn keys_are_a_folder_s_names_below_prefix_and_dataset() {
 fn the_sweep_stays_in_its_own_shards() {
     let runtime = runtime();
     let bucket = Bucket::in_memory(runtime.handle().clone());
-    let put = |key: &str| drop(runtime.block_on(bucket.store.put(&Path::from(key), "x".into())).unwrap());
+    let put = |key: &str| runtime.block_on(bucket.store.put(&Path::from(key), "x".into())).map(|_| ()).unwrap();
     let others = [
         "some/prefix/run_1/README.md",
         "some/prefix/run_1/shard-00000.jsonl",

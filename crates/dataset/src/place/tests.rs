@@ -5,28 +5,20 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::*;
 use crate::shard_name::{ShardFormat, ShardName};
-use crate::{Bucket, DatasetFolder};
+use crate::{Bucket, DatasetBucket, DatasetFolder};
 
-/// A place, and what must live as long as it.
-struct Under<P> {
-    place: P,
-    _kept: Kept,
-}
-
-enum Kept {
-    Folder(TempDir),
-    Runtime(Runtime),
-}
-
-fn folder() -> Under<Box<dyn DatasetPlace>> {
+/// A folder, and what must live as long as it.
+fn folder() -> (TempDir, DatasetFolder) {
     let root = TempDir::new().unwrap();
-    Under { place: Box::new(DatasetFolder::open(root.path()).unwrap()), _kept: Kept::Folder(root) }
+    let folder = DatasetFolder::open(root.path()).unwrap();
+    (root, folder)
 }
 
-fn bucket() -> Under<Box<dyn DatasetPlace>> {
+/// A bucket, and what must live as long as it.
+fn bucket() -> (Runtime, DatasetBucket) {
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let bucket = Bucket::in_memory(runtime.handle().clone());
-    Under { place: Box::new(bucket.dataset("run_1")), _kept: Kept::Runtime(runtime) }
+    (runtime, bucket.dataset("run_1"))
 }
 
 fn parquet(number: u32) -> ShardFileName {
@@ -95,8 +87,8 @@ fn the_manifest_is_replaced_as_a_whole(place: &dyn DatasetPlace) {
 
 macro_rules! contract {
     ($($promise:ident)+) => {
-        mod a_folder { $(#[test] fn $promise() { super::$promise(&*super::folder().place); })+ }
-        mod a_bucket { $(#[test] fn $promise() { super::$promise(&*super::bucket().place); })+ }
+        mod a_folder { $(#[test] fn $promise() { super::$promise(&super::folder().1); })+ }
+        mod a_bucket { $(#[test] fn $promise() { super::$promise(&super::bucket().1); })+ }
     };
 }
 

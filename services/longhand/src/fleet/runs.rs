@@ -160,8 +160,16 @@ impl Runs {
                         () = async { alone.cancelled().await; lost.cancel(); std::future::pending().await } => Ok(()),
                     }
                 });
-                if let Err(error) = outcome.await {
-                    return tracing::error!(%run, error = chain_of(&error), "the shards could not be written");
+                match outcome.await {
+                    Err(error) if error.may_pass() && !shared.done.is_cancelled() => {
+                        tracing::warn!(%run, error = chain_of(&error), "the last shards could not be written; trying again");
+                        tokio::time::sleep(LOOK_EVERY).await;
+                        continue;
+                    }
+                    Err(error) => {
+                        return tracing::error!(%run, error = chain_of(&error), "the shards could not be written");
+                    }
+                    Ok(()) => {}
                 }
                 if over.is_cancelled() {
                     return;
