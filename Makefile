@@ -11,7 +11,7 @@ test: ## All tests
 	cargo test --workspace
 
 test-s3: ## Shards in a bucket, against a server that speaks S3 (installs moto from PyPI into the build's folder)
-	cargo test --workspace --test e2e bucket:: -- --ignored --nocapture --test-threads 1
+	cargo test --workspace --tests -- bucket --ignored --nocapture --test-threads 1
 
 lint: ## Formatting and lints, warnings are errors
 	cargo fmt --all --check

@@ -2,6 +2,7 @@
 //! with it. It honours `If-None-Match`, and checks keys, signatures and policies when told to.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -155,7 +156,11 @@ fn must(command: &mut Command) {
 fn encoded(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() { out.push(byte.into()) } else { out.push_str(&format!("%{byte:02X}")) }
+        if byte.is_ascii_alphanumeric() {
+            out.push(byte.into());
+        } else {
+            write!(out, "%{byte:02X}").expect("writing to a string cannot fail");
+        }
     }
     out
 }

@@ -54,7 +54,9 @@ fn the_sweep_stays_in_its_own_shards() {
         "some/prefix/run_10/shards/shard-00000.jsonl",
         "some/prefix/shards/shard-00000.jsonl",
     ];
-    others.iter().for_each(|key| put(key));
+    for key in others {
+        put(key);
+    }
     put("some/prefix/run_1/shards/shard-00000.jsonl");
     assert_eq!(bucket.dataset("run_1").sweep(&BTreeSet::new()).unwrap(), ["shard-00000.jsonl"]);
     assert_eq!(keys(&runtime, &bucket), others);

@@ -5,7 +5,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::*;
 use crate::shard_name::{ShardFormat, ShardName};
-use crate::{Bucket, DatasetBucket, DatasetFolder};
+use crate::{Bucket, DatasetBucket, DatasetFolder, S3Settings};
 
 /// A folder, and what must live as long as it.
 fn folder() -> (TempDir, DatasetFolder) {
@@ -89,7 +89,30 @@ macro_rules! contract {
     ($($promise:ident)+) => {
         mod a_folder { $(#[test] fn $promise() { super::$promise(&super::folder().1); })+ }
         mod a_bucket { $(#[test] fn $promise() { super::$promise(&super::bucket().1); })+ }
+        const PROMISES: &[(&str, fn(&dyn DatasetPlace))] = &[$((stringify!($promise), $promise)),+];
     };
+}
+
+/// The bucket's promises on a real server, each in a dataset of its own.
+#[test]
+#[ignore = "make test-s3"]
+fn a_bucket_of_a_server_keeps_them_too() {
+    let server = servers::s3::S3::start();
+    server.make_bucket("data");
+    let variables = [
+        ("AWS_ENDPOINT_URL", format!("http://{}", server.address())),
+        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value)).into();
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let settings = S3Settings::new("s3://data/some/prefix", &variables).unwrap();
+    let bucket = Bucket::connect(&settings, runtime.handle().clone()).unwrap();
+    runtime.block_on(bucket.check("a")).unwrap();
+    for (name, promise) in PROMISES {
+        eprintln!("{name}");
+        promise(&bucket.dataset(name));
+    }
 }
 
 contract! {

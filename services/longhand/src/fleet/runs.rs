@@ -20,6 +20,8 @@ use crate::wiring::Bells;
 
 /// How often the store is asked for its runs.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the last shards of a run are tried again.
+const TRY_AGAIN_EVERY: Duration = Duration::from_secs(8);
 /// How long rings of one process are gathered for all runs.
 const RING_EVERY: Duration = Duration::from_millis(4);
 
@@ -161,9 +163,13 @@ impl Runs {
                     }
                 });
                 match outcome.await {
-                    Err(error) if error.may_pass() && !shared.done.is_cancelled() => {
-                        tracing::warn!(%run, error = chain_of(&error), "the last shards could not be written; trying again");
-                        tokio::time::sleep(LOOK_EVERY).await;
+                    // A disk or a bucket that is away must not keep a run's last shards for ever.
+                    Err(error) if error.may_pass() => {
+                        tracing::warn!(%run, error = chain_of(&error), "the last shards are not written yet");
+                        tokio::select! {
+                            () = shared.done.cancelled() => {}
+                            () = tokio::time::sleep(TRY_AGAIN_EVERY) => {}
+                        }
                         continue;
                     }
                     Err(error) => {

@@ -177,7 +177,7 @@ impl Link {
 }
 
 fn carry(mut from: TcpStream, mut to: TcpStream) {
-    let mut chunk = [0; 1 << 16];
+    let mut chunk = vec![0; 1 << 16];
     while let Ok(read @ 1..) = from.read(&mut chunk) {
         if to.write_all(&chunk[..read]).is_err() {
             break;
