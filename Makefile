@@ -24,6 +24,9 @@ demo-fleet: ## The fleet with the simulated model, and the example instructions 
 test: ## All tests
 	cargo test --workspace
 
+test-s3: ## Shards in a bucket, against a server that speaks S3 (installs moto from PyPI into the build's folder)
+	cargo test --workspace --tests -- bucket --ignored --nocapture --test-threads 1
+
 lint: ## Formatting and lints, warnings are errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
@@ -45,4 +48,4 @@ bench: ## The rows of docs/PERFORMANCE.md, measured here; JSON under bench/
 	cargo build --release -p longhand   # by itself: beside the harness it would carry the crash points
 	cargo run --release -p bench
 
-.PHONY: help demo secrets up down demo-fleet compose-test test lint ci simulate mutants-guards bench
+.PHONY: help demo secrets up down demo-fleet compose-test test test-s3 lint ci simulate mutants-guards bench

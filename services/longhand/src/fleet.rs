@@ -11,8 +11,8 @@ mod desk;
 mod lead;
 mod runs;
 pub mod servers;
+pub mod shards;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +36,7 @@ use clock::StoreClock;
 use desk::{ByRun, Desk};
 use runs::Runs;
 use servers::GOODBYE;
+use shards::Shards;
 
 /// What a process does.
 #[derive(Debug, Clone)]
@@ -44,8 +45,8 @@ pub struct Roles {
     pub kinds: Vec<Kind>,
     /// Whether it admits, dispatches and rescues.
     pub plans: bool,
-    /// The folder of all shards, if it packs.
-    pub packs: Option<PathBuf>,
+    /// Where all shards go, if it packs.
+    pub packs: Option<Shards>,
 }
 
 /// A process of the fleet.

@@ -25,7 +25,7 @@ use key::{api_key, no_key};
 
 pub use layers::{Layers, nearest};
 pub use schema::json_schema;
-pub use servers::{ServerSettings, ShardSettings};
+pub use servers::{ServerSettings, ShardSettings, ShardsUrl};
 
 /// All settings.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

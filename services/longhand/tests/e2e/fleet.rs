@@ -12,7 +12,7 @@ use crate::{LONGHAND, MOST, longhand, scratch, simulator, undisturbed};
 const SAMPLES: usize = 20;
 
 /// Every process of a fleet has these variables: its servers, and leases short enough for a test.
-fn of_fleet(run: Run, database: &str, queue: &str, shards: &std::path::Path) -> Run {
+pub fn of_fleet(run: Run, database: &str, queue: &str, shards: &std::path::Path) -> Run {
     run.env("LONGHAND__DATABASE__URL", database)
         .env("LONGHAND__QUEUE__URL", queue)
         .env("LONGHAND__SHARDS__URL", format!("file://{}", shards.display()))
@@ -22,7 +22,7 @@ fn of_fleet(run: Run, database: &str, queue: &str, shards: &std::path::Path) -> 
 }
 
 /// A virtual host of the shared broker: messages of other tests are not for these processes.
-fn broker(name: &str) -> String {
+pub fn broker(name: &str) -> String {
     let broker = RabbitMq::shared();
     let url = broker.url();
     let user = url.trim_start_matches("amqp://").split(':').next().expect("the address names a user");

@@ -1,6 +1,7 @@
 //! The binary as a user meets it: real processes, a simulated endpoint in a process of its own, kills, signals, bad input.
 
 mod bad_input;
+mod bucket;
 mod command_line;
 mod deployment;
 mod endpoint_faults;
