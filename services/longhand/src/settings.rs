@@ -342,6 +342,7 @@ impl Settings {
             tpm: (limits.tpm > 0).then_some(limits.tpm),
             max_cost_nanousd: (limits.max_cost > 0.0).then_some((limits.max_cost * 1e9) as u64),
             price: priced.then(|| Price::from_usd_per_million(limits.price_in, cached, limits.price_out)),
+            ..Limits::default()
         })
     }
 

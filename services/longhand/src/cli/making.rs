@@ -104,6 +104,8 @@ pub struct SubmitArgs {
     pub models: ModelArgs,
     #[command(flatten)]
     pub limits: LimitFlags,
+    #[command(flatten)]
+    pub share: ShareArgs,
     /// Wait for the end of the run; the exit code is that of `run`
     #[arg(long)]
     pub wait: bool,
@@ -193,6 +195,14 @@ pub struct LimitFlags {
     /// Price of answer tokens
     #[arg(long, value_name = "USD_PER_M")]
     pub price_out: Option<f64>,
+}
+
+/// A run's share among the runs of a fleet.
+#[derive(Debug, Args, Default, Clone, Copy)]
+pub struct ShareArgs {
+    /// Share of the slots, against other runs at work: 1 to 100 [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(agentwrite::config::Limits::MOST_WEIGHT)))]
+    pub weight: Option<u32>,
 }
 
 /// Layouts of the write prompt.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::LimitFlags;
+use super::{LimitFlags, ShareArgs};
 
 /// A run, and how to print.
 #[derive(Debug, Args)]
@@ -104,6 +104,8 @@ pub struct LimitsArgs {
     pub at: PlaceArgs,
     #[command(flatten)]
     pub limits: LimitFlags,
+    #[command(flatten)]
+    pub share: ShareArgs,
 }
 
 /// `repack`.

@@ -19,7 +19,10 @@ use crate::tables::{Align, Table, count, usd};
 pub async fn run(args: &LimitsArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
     let seen = Place::read(&args.at.place).await?;
     let before = seen.run.limits;
-    let after = merged_limits(&before, &args.limits)?;
+    let mut after = merged_limits(&before, &args.limits)?;
+    if let Some(weight) = args.share.weight {
+        after.weight = weight;
+    }
     if after != before {
         let place = Place::operate(&args.at.place).await?;
         place.store.control(&place.run.id, "command line", &Control::Limits(after), SystemClock.now()).await?;
@@ -45,7 +48,7 @@ fn table(before: &Limits, after: &Limits) -> String {
     table.render(0)
 }
 
-fn lines(limits: &Limits) -> [(&'static str, String); 5] {
+fn lines(limits: &Limits) -> [(&'static str, String); 6] {
     let none = || "none".to_owned();
     [
         ("concurrency", count(limits.concurrency.into())),
@@ -67,5 +70,6 @@ fn lines(limits: &Limits) -> [(&'static str, String); 5] {
                 },
             ),
         ),
+        ("weight", count(limits.weight.into())),
     ]
 }

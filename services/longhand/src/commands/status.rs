@@ -156,7 +156,7 @@ pub fn limits_json(limits: &Limits) -> Value {
     let million = |nano: u64| nano as f64 / 1e3;
     json!({
         "concurrency": limits.concurrency, "rpm": limits.rpm, "tpm": limits.tpm,
-        "max_cost_usd": limits.max_cost_nanousd.map(dollars),
+        "weight": limits.weight, "max_cost_usd": limits.max_cost_nanousd.map(dollars),
         "price_usd_per_million": limits.price.map(|price| json!({
             "input": million(price.input), "cached": million(price.cached), "output": million(price.output),
         })),

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
+use agentwrite::config::Limits;
 use agentwrite::ids::RunId;
 use agentwrite::ports::{ReportStore, Run, RunState, RunStore, Totals};
 use checkpoints::postgres::PostgresStore;
@@ -25,7 +26,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub async fn run(config_file: Option<&Path>, args: SubmitArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
     let endpoint = EndpointArgs { models: args.models.clone(), ..EndpointArgs::default() };
     let (settings, _) = settings::load(config_file, flags(&args.work, &endpoint, &args.limits))?;
-    let (config, limits) = (settings.run_config(false)?, settings.run_limits()?);
+    let config = settings.run_config(false)?;
+    let limits = Limits { weight: args.share.weight.unwrap_or(1), ..settings.run_limits()? };
     let intake = read_input(&args.work, &settings)?;
     report_intake(&intake);
     if intake.inputs.is_empty() {
