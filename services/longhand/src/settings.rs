@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use crate::fault::{Exit, Fault};
 
-pub use layers::{Layers, nearest};
+pub use layers::{Layers, Origin, nearest};
 pub use schema::json_schema;
 pub use servers::{ServerSettings, ShardSettings};
 

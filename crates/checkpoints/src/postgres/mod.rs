@@ -91,6 +91,11 @@ impl PostgresStore {
         connect::migrate(url).await.map_err(|error| StoreError::new("migrate", error))
     }
 
+    /// Host, port and database, for people.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
     /// Waits until everything that was asked for is done and closes the connections.
     pub async fn close(&self) {
         self.claims.close().await;

@@ -80,9 +80,9 @@ pub struct WorkArgs {
 /// `resume`.
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
-    /// The run's folder
-    #[arg(value_name = "DIR")]
-    pub dir: PathBuf,
+    /// A run's folder, or a run of the distributed edition: its id, the start of it, or its name
+    #[arg(value_name = "RUN|DIR")]
+    pub place: String,
     #[command(flatten)]
     pub endpoint: EndpointArgs,
     #[command(flatten)]
@@ -106,6 +106,12 @@ pub struct SubmitArgs {
     pub limits: LimitFlags,
     #[command(flatten)]
     pub share: ShareArgs,
+    /// The endpoint that writes it, by its name
+    #[arg(long, value_name = "NAME", default_value = crate::wiring::ENDPOINT)]
+    pub endpoint: String,
+    /// Do not ask before a paid run
+    #[arg(long)]
+    pub yes: bool,
     /// Wait for the end of the run; the exit code is that of `run`
     #[arg(long)]
     pub wait: bool,
@@ -141,7 +147,7 @@ pub enum ServeRole {
 }
 
 /// Where the models are, and which.
-#[derive(Debug, Args, Default)]
+#[derive(Debug, Args, Default, PartialEq)]
 pub struct EndpointArgs {
     #[command(flatten)]
     pub address: AddressArgs,
@@ -150,7 +156,7 @@ pub struct EndpointArgs {
 }
 
 /// Where the models are.
-#[derive(Debug, Args, Default, Clone)]
+#[derive(Debug, Args, Default, Clone, PartialEq)]
 pub struct AddressArgs {
     /// OpenAI-compatible base URL [default: OPENAI_BASE_URL, else https://api.openai.com/v1]
     #[arg(long, value_name = "URL")]
@@ -161,7 +167,7 @@ pub struct AddressArgs {
 }
 
 /// Which models.
-#[derive(Debug, Args, Default, Clone)]
+#[derive(Debug, Args, Default, Clone, PartialEq)]
 pub struct ModelArgs {
     /// Model of both roles
     #[arg(long, value_name = "NAME")]
@@ -172,7 +178,7 @@ pub struct ModelArgs {
 }
 
 /// Limits that may change while a run runs.
-#[derive(Debug, Args, Default, Clone)]
+#[derive(Debug, Args, Default, Clone, PartialEq)]
 pub struct LimitFlags {
     /// Most calls in flight
     #[arg(long, value_name = "N")]
