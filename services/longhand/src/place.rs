@@ -101,7 +101,7 @@ impl Place {
                 .because("no database is configured in which it could be the id of a run")
                 .help("give the folder that was passed to `longhand run --out`, or export LONGHAND__DATABASE__URL"));
         }
-        let database = Arc::new(servers::database(&settings).await?);
+        let database = Arc::new(servers::database_of_a_command(&settings).await?);
         let clock = StoreClock::start(&database).await?;
         let found = the_one(place, database.run_list(Some(place)).await?, clock.now())?;
         let run = match found {

@@ -26,7 +26,7 @@ pub async fn run(config_file: Option<&Path>, args: &RunsArgs, out: &mut dyn Writ
             .because("`longhand run` keeps its one run in a folder: `longhand status DIR`")
             .help("export LONGHAND__DATABASE__URL=postgres://USER:PASSWORD@HOST:5432/DATABASE"));
     }
-    let store = servers::database(&settings).await?;
+    let store = servers::database_of_a_command(&settings).await?;
     let now = StoreClock::start(&store).await?.now();
     let rows = store.run_list(None).await?;
     if args.json {

@@ -35,7 +35,7 @@ pub async fn run(config_file: Option<&Path>, args: SubmitArgs, out: &mut dyn Wri
     if intake.inputs.is_empty() {
         return Err(no_rows(&args.work));
     }
-    let store = servers::database(&settings).await?;
+    let store = servers::database_of_a_command(&settings).await?;
     if paid(&settings, &layers)? {
         drive::confirm_paid(&intake, &limits, args.yes)?;
     }

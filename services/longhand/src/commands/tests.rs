@@ -219,6 +219,7 @@ async fn limits_change_what_is_named_and_refuse_a_cap_without_a_price() {
     let value = json(&folder, "status DIR --json").await;
     assert_eq!(value["limits"]["max_cost_usd"], 80.0);
     assert_eq!((value["limits"]["rpm"].as_u64(), value["limits"]["concurrency"].as_u64()), (Some(600), Some(16)));
+    assert_eq!(fault(&folder, "limits DIR --weight 3").await.code, "weight", "a folder shares its slots with nobody");
     let free = Folder::empty().await;
     assert_eq!(fault(&free, "limits DIR --max-cost 5").await.exit, Exit::Usage);
 }
