@@ -60,5 +60,9 @@ fn prompt_texts(json: bool) -> String {
             all.iter().map(|(name, text)| ((*name).to_owned(), (*text).into())).collect();
         return format!("{}\n", serde_json::json!({"schema": 1, "prompts": prompts}));
     }
-    all.iter().map(|(name, text)| format!("--- {name}\n{text}\n\n")).collect()
+    let mut out = String::new();
+    for (name, text) in all {
+        let _ = write!(out, "--- {name}\n{text}\n\n");
+    }
+    out
 }

@@ -79,9 +79,16 @@ async fn look(place: &Place, feed: &mut Feed) -> Result<PanelView, Fault> {
 /// Draws until the run ends. Returns the last view, and whether the watch ended because nobody is at work.
 pub(super) async fn watch(place: &Place, feed: &mut Feed, every: Duration) -> Result<(PanelView, bool), Fault> {
     let mut panel = Panel::new();
-    let mut alone = 0;
+    let (mut alone, mut seen) = (0, None);
     loop {
-        let mut view = look(place, feed).await?;
+        let mut view = match (look(place, feed).await, seen) {
+            (Ok(view), _) => view,
+            // A server that is away for a while ends no run, so it ends no watch.
+            (Err(_), Some(last)) if !place.is_folder() => {
+                PanelView { note: Some("the database does not answer; trying again".to_owned()), ..last }
+            }
+            (Err(fault), _) => return Err(fault),
+        };
         let at_work = matches!(view.state, RunState::Running | RunState::Pending);
         alone = if at_work && abandoned(place).await? { alone + 1 } else { 0 };
         if alone > 0 {
@@ -92,6 +99,7 @@ pub(super) async fn watch(place: &Place, feed: &mut Feed, every: Duration) -> Re
         if last {
             return Ok((view, alone > 0));
         }
+        seen = Some(view);
         tokio::time::sleep(every).await;
     }
 }
