@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use worker::{CrashPoints, Doorbell, Gate, RandomDice, RunConfigs, Spool, SystemClock, keep_leases};
 
 use crate::fault::{Exit, Fault, chain_of};
+use crate::place::Checkpoints;
 use crate::signals::{Stop, Stopped};
 use crate::wiring::{Bells, Model, Store, Wiring};
 
@@ -120,7 +121,8 @@ impl Embedded {
         side.spawn(draw(
             panel,
             crate::panel::Feed::new(
-                Arc::clone(&self.store),
+                Arc::clone(&self.store) as Arc<dyn Checkpoints>,
+                Arc::clone(&clock),
                 self.run.clone(),
                 &self.title,
                 &self.dir.display().to_string(),

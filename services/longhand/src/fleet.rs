@@ -8,7 +8,7 @@
 
 mod clock;
 mod desk;
-mod lead;
+pub mod lead;
 mod runs;
 pub mod servers;
 pub mod shards;
@@ -32,7 +32,7 @@ use crate::fault::{Exit, Fault, chain_of};
 use crate::signals::Stop;
 use crate::wiring::{Bells, Store, Wiring};
 
-use clock::StoreClock;
+pub use clock::StoreClock;
 use desk::{ByRun, Desk};
 use runs::Runs;
 use servers::GOODBYE;

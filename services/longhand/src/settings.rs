@@ -23,7 +23,7 @@ use crate::fault::Fault;
 
 use key::{api_key, no_key};
 
-pub use layers::{Layers, nearest};
+pub use layers::{Layers, Origin, nearest};
 pub use schema::json_schema;
 pub use servers::{ServerSettings, ShardSettings, ShardsUrl};
 
@@ -344,6 +344,7 @@ impl Settings {
             tpm: (limits.tpm > 0).then_some(limits.tpm),
             max_cost_nanousd: (limits.max_cost > 0.0).then_some((limits.max_cost * 1e9) as u64),
             price: priced.then(|| Price::from_usd_per_million(limits.price_in, cached, limits.price_out)),
+            ..Limits::default()
         })
     }
 

@@ -21,7 +21,7 @@ use worker::{
 };
 
 /// Name of the one endpoint of a process.
-const ENDPOINT: &str = "default";
+pub const ENDPOINT: &str = "default";
 /// How long a planner gathers rings before it looks.
 const PLANNER_REST: Duration = Duration::from_millis(4);
 /// The same for a packer.

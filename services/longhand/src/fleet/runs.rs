@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Shared;
 use super::desk::Desk;
-use super::lead::Candidate;
+use super::lead::{self, Candidate};
 use super::shards::Shards;
 use crate::fault::chain_of;
 use crate::wiring::Bells;
@@ -186,6 +186,6 @@ impl Runs {
 
     fn candidate(&self, role: &str, run: &RunId) -> (Candidate, OwnerId) {
         let owner = OwnerId::new(self.shared.dice.id(role.get(..3).unwrap_or(role)));
-        (Candidate::new(Arc::clone(&self.shared.store), format!("{role} {run}"), owner.clone()), owner)
+        (Candidate::new(Arc::clone(&self.shared.store), lead::name(role, run), owner.clone()), owner)
     }
 }

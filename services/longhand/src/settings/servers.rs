@@ -48,6 +48,11 @@ pub struct ServerSettings {
 }
 
 impl ServerSettings {
+    /// Whether there is an address at all.
+    pub fn is_named(&self) -> bool {
+        !self.url.0.trim().is_empty() || !self.url_file.is_empty()
+    }
+
     /// The address, from the variable or the file, which exclude each other. `section` and `example` are for the message.
     pub fn address(&self, section: &str, example: &str) -> Result<String, Fault> {
         let variable = format!("LONGHAND__{}__URL", section.to_uppercase());

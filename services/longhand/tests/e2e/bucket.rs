@@ -14,7 +14,7 @@ use harness::process::{Child, Ended, Run, Signal, fixed_sections};
 use servers::postgres::Postgres;
 use servers::s3::{Key, S3, documented_policy};
 
-use crate::fleet::{broker, of_fleet};
+use crate::serving::{broker, of_fleet};
 use crate::{MOST, longhand, root, scratch, simulator, undisturbed};
 
 const SAMPLES: usize = 20;

@@ -9,7 +9,10 @@ mod first_command;
 mod fleet;
 mod kills;
 mod operators;
+mod run_ids;
+mod run_names;
 mod servers_of_the_fleet;
+mod serving;
 mod signals;
 mod storage;
 
