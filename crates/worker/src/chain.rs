@@ -16,7 +16,6 @@ use agentwrite::task::{
     AfterFailure, AttemptEnd, ClaimedTask, CountAs, Hint, KeptAnswer, Kind, LeaseTimes, TaskFailure,
 };
 use async_trait::async_trait;
-use backoff::{ExponentialBuilder, Retryable};
 use tokio_util::sync::CancellationToken;
 
 use crate::{CrashPoints, Doorbell, Hold, InHand, Spool};
@@ -178,31 +177,6 @@ impl Shared {
         }
     }
 
-    /// The answer is paid for: it is committed again and again until the store takes it or the process must stop, and then
-    /// it goes to the spool.
-    async fn commit(&self, record: &RecordResult) -> Option<Recorded> {
-        let attempt = || async { self.tasks.record_result(record.clone()).await };
-        let patience = ExponentialBuilder::default()
-            .with_min_delay(std::time::Duration::from_millis(50))
-            .with_max_delay(std::time::Duration::from_secs(2))
-            .without_max_times();
-        let committed = attempt
-            .retry(patience)
-            .notify(|error, wait| tracing::warn!(%error, ?wait, "the store refused a result; trying again"));
-        let recorded = tokio::select! {
-            biased;
-            recorded = committed => recorded.ok(),
-            () = self.abort.cancelled() => None,
-        };
-        if recorded.is_none()
-            && let Some(spool) = &self.spool
-            && let Err(error) = spool.write(record)
-        {
-            tracing::error!(%error, attempt = %record.attempt, "an answer could not be kept");
-        }
-        recorded
-    }
-
     /// The committing process publishes its own outbox rows and deletes them; the relay takes what it could not.
     async fn publish(&self, rows: Vec<agentwrite::ports::OutboxRow>) {
         if rows.is_empty() {
@@ -231,13 +205,7 @@ impl Shared {
             failure,
             now: self.clock.now(),
         };
-        let attempt = || async { self.tasks.record_failure(record.clone()).await };
-        let patience =
-            ExponentialBuilder::default().with_min_delay(std::time::Duration::from_millis(50)).with_max_times(6);
-        if let Err(error) = attempt.retry(patience).await {
-            // Rescue frees the task when its lease lapses.
-            tracing::warn!(%error, "a failure could not be recorded");
-        }
+        self.give_up(&record).await;
         if let Some(code) = pause {
             let wish = Control::Pause { reason: code.as_str().to_owned() };
             if let Err(error) = self.runs.control(&task.key.run, "worker", &wish, self.clock.now()).await {

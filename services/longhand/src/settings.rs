@@ -23,7 +23,7 @@ use crate::fault::{Exit, Fault};
 
 pub use layers::{Layers, nearest};
 pub use schema::json_schema;
-pub use servers::{ServerSettings, ShardSettings};
+pub use servers::{ServerSettings, ShardSettings, SpoolSettings};
 
 /// All settings.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -51,6 +51,8 @@ pub struct Settings {
     pub queue: ServerSettings,
     /// The place of the shards, in the distributed edition.
     pub shards: ShardSettings,
+    /// Where answers wait for a database that is away, in the distributed edition.
+    pub spool: SpoolSettings,
 }
 
 /// `[endpoint]`

@@ -14,6 +14,7 @@ use checkpoints::sqlite::SCHEMA_VERSION;
 use serde_json::{Value, json};
 
 use crate::cli::DoctorArgs;
+use crate::embedded::SPOOL;
 use crate::fault::{Exit, Fault};
 use crate::folder::Folder;
 use crate::output::{put, put_json};
@@ -120,7 +121,7 @@ fn as_text(checks: &[Check]) -> String {
 fn surroundings(dir: &Path, free: Option<u64>, runner: bool) -> String {
     let size = |name: &str| std::fs::metadata(dir.join(name)).map_or(0, |metadata| metadata.len());
     let log = size(&format!("{DATABASE}-wal"));
-    let spooled = std::fs::read_dir(dir.join("spool")).map_or(0, |entries| entries.count() as u64);
+    let spooled = worker::waiting_answers(&dir.join(SPOOL));
     let mut out = format!("store  {}, log {}\n", bytes(size(DATABASE)), bytes(log));
     let _ = writeln!(
         out,
@@ -129,7 +130,7 @@ fn surroundings(dir: &Path, free: Option<u64>, runner: bool) -> String {
     );
     let _ = writeln!(out, "work   {}", if runner { "a runner is at work" } else { "no runner is at work" });
     if spooled > 0 && !runner {
-        let answers = plural(spooled, "file");
+        let answers = plural(spooled, "answer");
         let _ = writeln!(out, "spool  {answers} wait for the next start: `longhand resume {}`", dir.display());
     }
     out

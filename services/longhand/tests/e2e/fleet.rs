@@ -11,18 +11,19 @@ use crate::{LONGHAND, MOST, longhand, scratch, simulator, undisturbed};
 
 const SAMPLES: usize = 20;
 
-/// Every process of a fleet has these variables: its servers, and leases short enough for a test.
-fn of_fleet(run: Run, database: &str, queue: &str, shards: &std::path::Path) -> Run {
+/// Every process of a fleet has these variables: its servers, a spool beside the shards, and leases short enough for a test.
+pub fn of_fleet(run: Run, database: &str, queue: &str, shards: &std::path::Path) -> Run {
     run.env("LONGHAND__DATABASE__URL", database)
         .env("LONGHAND__QUEUE__URL", queue)
         .env("LONGHAND__SHARDS__URL", format!("file://{}", shards.display()))
+        .env("LONGHAND__SPOOL__DIR", shards.with_file_name("spool").to_str().expect("a path"))
         .env("LONGHAND__LEASE__LEASE_SECONDS", "3")
         .env("LONGHAND__LEASE__HEARTBEAT_SECONDS", "1")
         .env("LONGHAND__LEASE__RESCUE_SECONDS", "1")
 }
 
 /// A virtual host of the shared broker: messages of other tests are not for these processes.
-fn broker(name: &str) -> String {
+pub fn broker(name: &str) -> String {
     let broker = RabbitMq::shared();
     let url = broker.url();
     let user = url.trim_start_matches("amqp://").split(':').next().expect("the address names a user");
@@ -31,7 +32,7 @@ fn broker(name: &str) -> String {
     format!("{}/{name}", url.rsplit_once('/').expect("the address names a virtual host").0)
 }
 
-fn drained(mut child: Child) {
+pub fn drained(mut child: Child) {
     child.signal(Signal::Terminate);
     child.wait(MOST).expect_code(0);
 }

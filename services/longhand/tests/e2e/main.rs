@@ -7,6 +7,7 @@ mod first_command;
 mod fleet;
 mod kills;
 mod operators;
+mod outage;
 mod servers_of_the_fleet;
 mod signals;
 mod storage;
