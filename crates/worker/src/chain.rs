@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use agentwrite::failure::ErrorCode;
 use agentwrite::ids::OwnerId;
@@ -19,6 +20,11 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::{CrashPoints, Doorbell, Hold, InHand, Spool};
+
+/// A slot keeps its message unacked while its chain goes on: the queue hands a process no more than it has slots, so nothing
+/// waits here for a slot while another process has one free. RabbitMQ closes a channel that holds a message for 30 minutes,
+/// hence not for ever.
+const LONGEST_HOLD: Duration = Duration::from_secs(600);
 
 /// A good result, ready to be recorded.
 #[derive(Debug)]
@@ -96,7 +102,7 @@ impl Shared {
             Ok(claimed) => claimed,
             Err(error) => {
                 tracing::warn!(%error, "a claim failed; the message goes back");
-                tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+                tokio::time::sleep(Duration::from_millis(250)).await;
                 return;
             }
         };
@@ -107,6 +113,7 @@ impl Shared {
         };
         self.crash.pass("after_claim");
         let mut delivery = Some(delivery);
+        let taken = self.clock.now();
         let mut memory = None;
         let mut next = Some((first, hold));
         while let Some((task, _hold)) = next.take() {
@@ -120,7 +127,8 @@ impl Shared {
                     None
                 }
             };
-            if let Some(delivery) = delivery.take() {
+            let held = self.clock.now().since(taken);
+            if let Some(delivery) = delivery.take_if(|_| next.is_none() || held > LONGEST_HOLD) {
                 self.crash.pass("before_ack");
                 self.ack(delivery).await;
                 self.crash.pass("after_ack");

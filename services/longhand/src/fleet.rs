@@ -38,6 +38,9 @@ use desk::{ByRun, Desk};
 use runs::Runs;
 use servers::GOODBYE;
 
+/// How soon slots are announced again when that failed.
+const ANNOUNCE_AGAIN: Duration = Duration::from_secs(1);
+
 /// What a process does.
 #[derive(Debug, Clone)]
 pub struct Roles {
@@ -104,7 +107,7 @@ impl Fleet {
         let spool = if self.endpoint.is_some() { self.spool.spool(owner.as_str())? } else { None };
         let stop = Stop::listen(shared.wiring.drain.clone(), shared.wiring.abort.clone(), self.grace);
         let desk = self.endpoint.map(|endpoint| Desk::new(shared.clone(), endpoint));
-        let runs = Runs::new(shared.clone(), self.roles.plans, self.roles.packs, desk.clone());
+        let runs = Runs::new(shared.clone(), Arc::clone(&self.queue), &self.roles, desk.clone());
         let side = TaskTracker::new();
         side.spawn(Arc::clone(&clock).follow(self.store, shared.done.clone()));
         eprintln!("{owner} serves");
@@ -115,6 +118,8 @@ impl Fleet {
                 if let Some(spool) = &spool {
                     side.spawn(adopt_forever(spool.clone(), Arc::clone(&tasks), shared.done.clone()));
                 }
+                let kinds = self.roles.kinds.clone();
+                side.spawn(announce(shared.clone(), owner.clone(), kinds, self.concurrency.max(1)));
                 side.spawn(keep_leases(
                     tasks,
                     owner,
@@ -143,6 +148,27 @@ impl Fleet {
         self.queue.close(GOODBYE).await;
         shared.store.close().await;
         worked.map(|()| Exit::Done)
+    }
+}
+
+/// Says with every heartbeat how many slots this process has, until it drains: runs share what the fleet has.
+async fn announce(shared: Shared, owner: OwnerId, kinds: Vec<Kind>, slots: u32) {
+    let Wiring { leases, drain, .. } = &shared.wiring;
+    while !drain.is_cancelled() {
+        let pause = match shared.store.announce(&owner, &kinds, slots, leases.lease).await {
+            Ok(()) => leases.heartbeat,
+            Err(error) => {
+                tracing::warn!(%error, "the slots of this process could not be announced");
+                leases.heartbeat.min(ANNOUNCE_AGAIN)
+            }
+        };
+        tokio::select! {
+            () = drain.cancelled() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+    if let Err(error) = shared.store.withdraw(&owner).await {
+        tracing::debug!(%error, "the slots of this process lapse by themselves");
     }
 }
 
