@@ -118,13 +118,6 @@ async fn dispatch(
     if mode.try_get::<&str, _>("state")? != "running" {
         return Ok(dispatched);
     }
-    if mode.try_get::<Option<i64>, _>("slots")? != Some(i64::from(slots)) {
-        sqlx::query(sql!("run_slots_write"))
-            .bind(run.as_str())
-            .bind(i64::from(slots))
-            .execute(&mut *connection)
-            .await?;
-    }
     let busy: i64 = sqlx::query_scalar(sql!("dispatch_count")).bind(run.as_str()).fetch_one(&mut *connection).await?;
     let free = i64::from(slots) - busy;
     if free > 0 {

@@ -42,20 +42,22 @@ impl PostgresStore {
         Ok(())
     }
 
-    /// How many slots each running run may use now, by weight; never more than its concurrency. Empty while no process offers
-    /// slots: nothing is known then.
-    pub async fn shares(&self) -> Result<Vec<(RunId, u32)>, StoreError> {
-        let fail = |error: sqlx::Error| StoreError::new("shares", error);
+    /// How many slots each running run may use now, by weight, never more than its concurrency; from now on its commits keep to
+    /// that too. Empty while no process offers slots: nothing is known then.
+    pub async fn share_slots(&self) -> Result<Vec<(RunId, u32)>, StoreError> {
+        let fail = |error: sqlx::Error| StoreError::new("share_slots", error);
         let slots: i64 = sqlx::query_scalar(sql!("process_slots")).fetch_one(&self.readers).await.map_err(fail)?;
         let slots = u32::try_from(slots).unwrap_or(u32::MAX);
         if slots == 0 {
             return Ok(Vec::new());
         }
-        let rows: Vec<(String, String, i64, bool)> =
+        let rows: Vec<(String, String, i64, bool, Option<i64>)> =
             sqlx::query_as(sql!("run_demands")).fetch_all(&self.readers).await.map_err(fail)?;
         let mut runs = Vec::with_capacity(rows.len());
         let mut demands = Vec::with_capacity(rows.len());
-        for (run, limits, unfinished, serial) in rows {
+        let mut before = Vec::with_capacity(rows.len());
+        for (run, limits, unfinished, serial, had) in rows {
+            before.push(had);
             let limits: Limits = json(&limits).map_err(|error| fail(error.into()))?;
             let unfinished = u32::try_from(unfinished).unwrap_or(u32::MAX);
             // A sample whose sections are written one after another has one call at a time.
@@ -63,6 +65,18 @@ impl PostgresStore {
             demands.push(Demand { weight: limits.weight, most: most.min(limits.concurrency) });
             runs.push(RunId::new(run));
         }
-        Ok(runs.into_iter().zip(share(slots, &demands)).collect())
+        let shares: Vec<(RunId, u32)> = runs.into_iter().zip(share(slots, &demands)).collect();
+        // Every planner process comes to the same shares, so it does not matter who writes them.
+        for ((run, slots), had) in shares.iter().zip(before) {
+            if had != Some(i64::from(*slots)) {
+                sqlx::query(sql!("run_slots_write"))
+                    .bind(run.as_str())
+                    .bind(i64::from(*slots))
+                    .execute(&self.writers)
+                    .await
+                    .map_err(fail)?;
+            }
+        }
+        Ok(shares)
     }
 }

@@ -13,7 +13,7 @@ const MAY_READ_A_RUN: &[&str] = &["check_", "closable", "failure_groups", "attem
 
 /// Tables that stay small, or that a statement goes through from one end by design.
 const SMALL: &[&str] =
-    &["run", "run_config", "run_total", "run_state_total", "run_total_delta", "run_state_delta", "outbox"];
+    &["run", "run_config", "run_total", "run_state_total", "run_total_delta", "run_state_delta", "outbox", "process"];
 
 /// Name and text of each file.
 fn statements() -> Vec<(String, String)> {

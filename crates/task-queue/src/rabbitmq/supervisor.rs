@@ -27,6 +27,9 @@ use super::{RabbitMqError, Shared};
 /// A message that no slot has taken by then goes back.
 const SURPLUS_AFTER: Duration = Duration::from_millis(20);
 
+/// How often a connection is looked at on which nothing is taken.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// A consumer's task.
 pub(super) struct Supervisor {
     shared: Arc<Shared>,
@@ -95,6 +98,8 @@ impl Supervisor {
                 () = self.gone.cancelled() => return Ok(()),
                 Some(acker) = self.returned.recv() => self.give_back(acker).await,
                 () = self.inbox.wanted(), if !line.takes => line.take(&self.kinds, self.prefetch).await?,
+                // Without deliveries nothing else tells of a connection that is gone.
+                () = tokio::time::sleep(LOOK_EVERY), if !line.takes => line.stands()?,
                 () = at(surplus), if line.takes => {
                     if self.inbox.oldest() == oldest {
                         self.pause(line).await;
@@ -241,6 +246,13 @@ impl Line {
         let mut line = Self { connection, channel, takes: false, tags, arrivals, shared: Arc::clone(shared) };
         line.take(kinds, prefetch).await?;
         Ok(line)
+    }
+
+    fn stands(&self) -> Result<(), RabbitMqError> {
+        if self.channel.status().connected() {
+            return Ok(());
+        }
+        Err(RabbitMqError::Disconnected("its channel is closed".to_owned()))
     }
 
     /// Asks for messages.

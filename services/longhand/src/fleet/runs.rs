@@ -110,7 +110,7 @@ impl Runs {
 
     /// All runs, and for a planner the slots that those at work may use.
     async fn look(&self) -> Result<(Vec<Run>, HashMap<RunId, u32>), StoreError> {
-        let shares = if self.plans { self.shared.store.shares().await? } else { Vec::new() };
+        let shares = if self.plans { self.shared.store.share_slots().await? } else { Vec::new() };
         Ok((self.shared.store.runs().await?, shares.into_iter().collect()))
     }
 

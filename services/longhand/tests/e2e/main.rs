@@ -5,6 +5,7 @@ mod command_line;
 mod endpoint_faults;
 mod first_command;
 mod fleet;
+mod fleet_makespan;
 mod kills;
 mod operators;
 mod outage;
