@@ -7,8 +7,25 @@ help: ## What one can do here
 demo: ## Turn the example instructions into shards with the simulated model
 	cargo run --release -- run examples/instructions.jsonl --simulate --out longhand-out/demo
 
+secrets: ## Random passwords for the fleet, where they are missing (deploy/secrets)
+	sh deploy/secrets.sh
+
+up: ## The fleet in containers: build, migrate, start, wait until healthy
+	docker compose up --build --wait
+
+down: ## Stop the fleet; what it has done stays
+	docker compose --profile demo down
+
+demo-fleet: ## The fleet with the simulated model, and the example instructions as its first run
+	docker compose --profile demo up --build --wait
+	docker compose run --rm submit instructions.jsonl --wait
+	mkdir -p longhand-out && docker compose cp shard-packer:/shards longhand-out
+
 test: ## All tests
 	cargo test --workspace
+
+test-s3: ## Shards in a bucket, against a server that speaks S3 (installs moto from PyPI into the build's folder)
+	cargo test --workspace --tests -- bucket --ignored --nocapture --test-threads 1
 
 lint: ## Formatting and lints, warnings are errors
 	cargo fmt --all --check
@@ -21,6 +38,9 @@ N ?= 20000
 simulate: ## The seeded simulation of the whole system, N seeds (N=20000)
 	SEEDS=$(N) cargo test --release -p harness --test simulation -- --nocapture
 
+compose-test: ## The fleet in containers under kills, from a clean clone (needs Docker)
+	tests/compose.sh
+
 mutants-guards: ## Remove one guard at a time; the simulation must catch each
 	cargo test --release -p harness --test simulation guards_are_caught -- --nocapture --ignored
 
@@ -28,4 +48,4 @@ bench: ## The rows of docs/PERFORMANCE.md, measured here; JSON under bench/
 	cargo build --release -p longhand   # by itself: beside the harness it would carry the crash points
 	cargo run --release -p bench
 
-.PHONY: help demo test lint ci simulate mutants-guards bench
+.PHONY: help demo secrets up down demo-fleet compose-test test test-s3 lint ci simulate mutants-guards bench

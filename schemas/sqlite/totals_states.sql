@@ -1,2 +1,2 @@
--- totals: samples by state.
+-- totals, run_list: samples by state.
 select state, count from run_state_total where run = ?1

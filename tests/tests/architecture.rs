@@ -53,7 +53,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("sqlx", &["checkpoints"]),
     ("rusqlite", &["checkpoints"]),
     ("lapin", &["task-queue"]),
-    ("reqwest", &["llm"]),
+    // `dataset` names it for its features only.
+    ("reqwest", &["llm", "dataset"]),
     ("parquet", &["dataset"]),
     ("arrow", &["dataset"]),
     ("arrow-array", &["dataset"]),

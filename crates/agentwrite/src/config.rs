@@ -126,7 +126,7 @@ impl Default for RunConfig {
             text: TextConfig::default(),
             sample_policy: SamplePolicy::default(),
             shard_size: 256,
-            attempts: 6,
+            attempts: 8,
             crash_limit: 20,
             synthetic: false,
         }
@@ -147,11 +147,18 @@ pub struct Limits {
     pub max_cost_nanousd: Option<u64>,
     /// Prices; a cap on a model without a price is refused.
     pub price: Option<Price>,
+    /// The run's share of the slots of an endpoint, against the other runs at work on it; 1 to [`Limits::MOST_WEIGHT`].
+    pub weight: u32,
+}
+
+impl Limits {
+    /// The largest weight.
+    pub const MOST_WEIGHT: u32 = 100;
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { concurrency: 16, rpm: None, tpm: None, max_cost_nanousd: None, price: None }
+        Self { concurrency: 16, rpm: None, tpm: None, max_cost_nanousd: None, price: None, weight: 1 }
     }
 }
 
@@ -182,5 +189,17 @@ impl Price {
     /// The most that a call can cost.
     pub fn worst(&self, prompt_tokens: u64, max_tokens: u64) -> u64 {
         prompt_tokens * self.input.max(self.cached) + max_tokens * self.output
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_were_stored_without_a_weight_have_one() {
+        let stored = r#"{"concurrency":4,"rpm":null,"tpm":null,"max_cost_nanousd":null,"price":null}"#;
+        let limits: Limits = serde_json::from_str(stored).expect("limits of an earlier build");
+        assert_eq!((limits.concurrency, limits.weight), (4, 1));
     }
 }

@@ -11,7 +11,7 @@ use crate::manuscript::{expected_language, request_seed};
 use crate::plan::{self, Plan, PlanFault, PlanFormat};
 use crate::prompts::Prompts;
 use crate::sample::SampleContext;
-use crate::task::ClaimedTask;
+use crate::task::{ClaimedTask, Hint};
 use crate::truncation::{PromptSize, suspicion};
 
 /// What an answer to a plan task means.
@@ -25,9 +25,9 @@ pub enum Planned {
         code: ErrorCode,
         /// Words for a person, and the evidence.
         message: String,
-        /// What the re-ask says, where asking again can help.
-        fault: Option<String>,
-        /// The one re-ask for this sort of fault is used up.
+        /// For the next try.
+        hint: Hint,
+        /// Both rounds are used up.
         hopeless: bool,
     },
 }
@@ -76,10 +76,10 @@ pub fn judge(
     if answer.usage.reported
         && let Some(message) = suspicion(None, PromptSize { bytes: prompt_bytes, tokens: answer.usage.prompt_tokens })
     {
-        return Planned::Fault { code: ErrorCode::PromptTruncated, message, fault: None, hopeless: false };
+        return same_again(ErrorCode::PromptTruncated, message, task);
     }
-    if let Some(fault) = unusable(answer) {
-        return fault;
+    if let Some((code, message)) = unusable(answer) {
+        return same_again(code, message, task);
     }
     let cleaned = crate::clean::clean_plan(&answer.text);
     let parts = plan::fixed_parts(context.input.instruction());
@@ -95,11 +95,18 @@ pub fn judge(
     }
 }
 
+/// Nothing is wrong with the plan that was asked for, but with this answer: the same request again, with more room if the
+/// answer was cut.
+fn same_again(code: ErrorCode, message: String, task: &ClaimedTask) -> Planned {
+    let doublings = task.hint.doublings + u32::from(code == ErrorCode::Cut);
+    Planned::Fault { code, message, hint: Hint { doublings, ..task.hint.clone() }, hopeless: false }
+}
+
 /// Faults that any answer can have; the section gates know them.
-fn unusable(answer: &ChatAnswer) -> Option<Planned> {
+fn unusable(answer: &ChatAnswer) -> Option<(ErrorCode, String)> {
     if answer.finish == Finish::Length {
         let message = format!("the plan ended for length after {} tokens", answer.usage.completion_tokens);
-        return Some(Planned::Fault { code: ErrorCode::Cut, message, fault: None, hopeless: false });
+        return Some((ErrorCode::Cut, message));
     }
     let cleaned = crate::clean::clean_plan(&answer.text);
     let input = SectionInput {
@@ -120,10 +127,11 @@ fn unusable(answer: &ChatAnswer) -> Option<Planned> {
     let code = hard.kind.error();
     let about_the_answer =
         matches!(code, ErrorCode::Empty | ErrorCode::ContentFilter | ErrorCode::Refusal | ErrorCode::ProviderError);
-    about_the_answer.then_some(Planned::Fault { code, message: hard.evidence, fault: None, hopeless: false })
+    about_the_answer.then_some((code, hard.evidence))
 }
 
-/// A fault of the plan itself is named to the model once; then the task dies with its reason (DESIGN 4).
+/// A fault of the plan itself is named to the model in a re-ask. If that has a fault too, one more such round starts anew,
+/// with another seed (docs/adr/0004); then the task dies with its reason.
 fn plan_fault(fault: &PlanFault, task: &ClaimedTask) -> Planned {
     let code = match fault {
         PlanFault::NoStep => ErrorCode::PlanEmpty,
@@ -134,10 +142,71 @@ fn plan_fault(fault: &PlanFault, task: &ClaimedTask) -> Planned {
         PlanFault::TotalOff { .. } => ErrorCode::PlanTotal,
         PlanFault::Cut => ErrorCode::Cut,
     };
-    Planned::Fault {
-        code,
-        message: fault.to_string(),
-        fault: Some(fault.reask()),
-        hopeless: task.hint.asked_again && !matches!(fault, PlanFault::Refusal | PlanFault::Cut),
+    let (named, second_round) = (task.hint.fault.is_some(), task.hint.asked_again);
+    let hint = Hint {
+        fault: (!named).then(|| fault.reask()),
+        asked_again: second_round || named,
+        doublings: task.hint.doublings + u32::from(code == ErrorCode::Cut),
+        ..task.hint.clone()
+    };
+    let hopeless = named && second_round && !matches!(fault, PlanFault::Refusal | PlanFault::Cut);
+    Planned::Fault { code, message: fault.to_string(), hint, hopeless }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{AttemptId, OwnerId, RunId};
+    use crate::task::{Kind, TaskKey};
+
+    fn task(hint: Hint) -> ClaimedTask {
+        ClaimedTask {
+            key: TaskKey { run: RunId::new("r"), kind: Kind::PLAN, subject: "s".into(), place: 0, revision: 0 },
+            context_hash: Hash::of("t", &["x"]),
+            owner: OwnerId::new("o"),
+            fence: 1,
+            attempt: AttemptId::new("a"),
+            generation: 0,
+            failures: 0,
+            bad_answers: 0,
+            crashes: 0,
+            hint,
+        }
+    }
+
+    /// Faults of a plan, one after another, until the task dies: whether each try named the fault before.
+    fn tries(fault: &PlanFault, most: usize) -> Vec<bool> {
+        let (mut hint, mut named) = (Hint::default(), Vec::new());
+        while named.len() < most {
+            named.push(hint.fault.is_some());
+            let Planned::Fault { hint: next, hopeless, .. } = plan_fault(fault, &task(hint)) else {
+                unreachable!("a fault stays one")
+            };
+            if hopeless {
+                break;
+            }
+            hint = next;
+        }
+        named
+    }
+
+    #[test]
+    fn a_plan_has_two_rounds_of_an_ask_and_a_re_ask() {
+        assert_eq!(tries(&PlanFault::NoStep, 9), [false, true, false, true]);
+        assert_eq!(tries(&PlanFault::Placeholder { step: 1 }, 9), [false, true, false, true]);
+        // These may end well with the same words: the task's attempts alone bound them.
+        assert_eq!(tries(&PlanFault::Refusal, 9).len(), 9);
+        assert_eq!(tries(&PlanFault::Cut, 9).len(), 9);
+    }
+
+    #[test]
+    fn an_answer_that_is_no_plan_at_all_leaves_the_round_as_it_is() {
+        let asked = task(Hint { fault: Some("no step".to_owned()), doublings: 1, ..Hint::default() });
+        let hint_after = |code| match same_again(code, String::new(), &asked) {
+            Planned::Fault { hint, hopeless: false, .. } => hint,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(hint_after(ErrorCode::Empty), asked.hint);
+        assert_eq!(hint_after(ErrorCode::Cut), Hint { doublings: 2, ..asked.hint.clone() });
     }
 }

@@ -21,7 +21,7 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { attempts: 6, crash_limit: 20, base: Duration::from_millis(500), cap: Duration::from_secs(60) }
+        Self { attempts: 8, crash_limit: 20, base: Duration::from_millis(500), cap: Duration::from_secs(60) }
     }
 }
 
@@ -105,12 +105,12 @@ mod tests {
         let policy = RetryPolicy::default();
         let now = Timestamp(1_000);
         let decide = |code, task: &ClaimedTask| policy.decide(code, task, None, false, now, 0.5);
-        assert_eq!(decide(ErrorCode::RateLimited, &task(5, 19)).count, CountAs::Nothing);
-        assert!(matches!(decide(ErrorCode::RateLimited, &task(5, 19)).after, AfterFailure::RetryAt(_)));
-        assert_eq!(decide(ErrorCode::ServerError, &task(5, 0)).after, AfterFailure::Dead);
-        assert!(matches!(decide(ErrorCode::ServerError, &task(4, 19)).after, AfterFailure::RetryAt(_)));
+        assert_eq!(decide(ErrorCode::RateLimited, &task(7, 19)).count, CountAs::Nothing);
+        assert!(matches!(decide(ErrorCode::RateLimited, &task(7, 19)).after, AfterFailure::RetryAt(_)));
+        assert_eq!(decide(ErrorCode::ServerError, &task(7, 0)).after, AfterFailure::Dead);
+        assert!(matches!(decide(ErrorCode::ServerError, &task(6, 19)).after, AfterFailure::RetryAt(_)));
         assert_eq!(decide(ErrorCode::Interrupted, &task(0, 19)).after, AfterFailure::Dead);
-        assert_eq!(decide(ErrorCode::Interrupted, &task(5, 18)).after, AfterFailure::RetryAt(now));
+        assert_eq!(decide(ErrorCode::Interrupted, &task(7, 18)).after, AfterFailure::RetryAt(now));
         assert_eq!(decide(ErrorCode::ContextTooSmall, &task(0, 0)).after, AfterFailure::Dead);
     }
 

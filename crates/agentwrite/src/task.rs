@@ -150,7 +150,7 @@ pub struct Hint {
     /// How many times the token limit is to be doubled (cut answers).
     #[serde(skip_serializing_if = "is_zero")]
     pub doublings: u32,
-    /// Whether the one re-ask for a soft gate is used up.
+    /// A section: the one re-ask for a soft gate is used up. A plan: the second round has begun.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub asked_again: bool,
     /// The last waiting time, for decorrelated jitter.

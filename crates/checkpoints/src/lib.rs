@@ -2,8 +2,8 @@
 //!
 //! SQL stands in `schemas/sqlite/` and `schemas/postgres/`, one statement a file, named after the intent it serves; migrations in
 //! `schemas/migrations/`. To add an intent: its trait method, its SQL files, its behaviour in the conformance suite
-//! (`tests/conformance/`), its adapter code in a file of its own. To add an adapter: implement the six store ports, then
-//! put it through the suite with one line.
+//! (`tests/conformance/`), its adapter code in a file of its own. To add an adapter: implement the store ports, then put
+//! it through the suite with one line.
 
 mod acceptance;
 mod added;

@@ -6,8 +6,8 @@
 
 use std::fmt::Write;
 
-use crate::folder::{MANIFEST_FILE, SHARD_DIR};
 use crate::manifest::Manifest;
+use crate::place::{MANIFEST_FILE, SHARD_DIR};
 use crate::tally::WordBin;
 
 /// Sorted, for a glob's order depends on the shell; by ending, for an orphan of a crash may lie beside the shards.

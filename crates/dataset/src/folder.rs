@@ -8,43 +8,35 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::durable;
-use crate::manifest::{Manifest, ManifestError};
+use crate::manifest::Manifest;
+use crate::place::{
+    CARD_FILE, DatasetPlace, MANIFEST_FILE, PlaceError, Published, SHARD_DIR, manifest_text, parse_manifest,
+};
 use crate::shard_name::ShardFileName;
-use crate::shard_sink::{Published, ShardSink, SinkError, Staged};
-
-/// Folder of the shards inside the dataset's folder.
-pub const SHARD_DIR: &str = "shards";
-/// The manifest's file name.
-pub const MANIFEST_FILE: &str = "manifest.json";
-/// The dataset card's file name, where `datasets` looks for it.
-pub const CARD_FILE: &str = "README.md";
 
 /// A dataset's folder on a local file system.
+///
+/// A shard becomes visible in two steps. *Stage* puts the whole file, on disk for certain, under a name that no reader
+/// takes. *Publish* gives it its final name if that name is free. A crash between the two leaves an orphan, which the
+/// sweep removes; it can't leave half a shard.
 #[derive(Debug, Clone)]
 pub struct DatasetFolder {
     root: PathBuf,
 }
 
-/// The manifest or the card could not be written or read.
-#[derive(Debug, thiserror::Error)]
-pub enum FolderError {
-    /// The file system failed, or the suffix is not a plain one.
-    #[error(transparent)]
-    Place(#[from] SinkError),
-    /// The manifest is not one that this build can take.
-    #[error("{}", path.display())]
-    Manifest {
-        /// The manifest's path.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: ManifestError,
-    },
+/// A file that is durable but not visible yet. Dropping it leaves an orphan for the sweep.
+#[derive(Debug)]
+#[must_use = "a staged shard is not visible until it is published"]
+struct Staged {
+    file: ShardFileName,
+    temp: PathBuf,
+    bytes: u64,
+    sha256: String,
 }
 
 impl DatasetFolder {
     /// The dataset in `root`; makes `root/shards`, durably, where it is missing.
-    pub fn open(root: impl Into<PathBuf>) -> Result<Self, SinkError> {
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self, PlaceError> {
         let root = root.into();
         let shards = root.join(SHARD_DIR);
         fs::create_dir_all(&shards).map_err(failed("create", &shards))?;
@@ -58,49 +50,18 @@ impl DatasetFolder {
         self.shard_dir().join(file.to_string())
     }
 
-    /// Replaces `manifest.json` as a whole, durably. `suffix` as in [`ShardSink::stage`].
-    pub fn write_manifest(&self, manifest: &Manifest, suffix: &str) -> Result<(), FolderError> {
-        let path = self.root.join(MANIFEST_FILE);
-        let json = manifest.to_json().map_err(|source| FolderError::Manifest { path: path.clone(), source })?;
-        Ok(replace(&path, json.as_bytes(), suffix)?)
-    }
-
-    /// Replaces `README.md` as a whole, durably.
-    pub fn write_card(&self, card: &str, suffix: &str) -> Result<(), FolderError> {
-        Ok(replace(&self.root.join(CARD_FILE), card.as_bytes(), suffix)?)
-    }
-
-    /// The manifest; none if there is no such file yet.
-    pub fn read_manifest(&self) -> Result<Option<Manifest>, FolderError> {
-        let path = self.root.join(MANIFEST_FILE);
-        let Some(bytes) = read_if_there(&path)? else { return Ok(None) };
-        Manifest::from_json(&bytes).map(Some).map_err(|source| FolderError::Manifest { path, source })
-    }
-
-    /// Removes published shard files that are not `listed` and returns their names, sorted.
-    ///
-    /// A crash after the publish and before the store's commit leaves such a file. Usually the next try makes the same
-    /// bytes and adopts it; a newer build may make others and would meet a conflict for ever. Only the store knows what
-    /// is listed: a manifest that is behind it would cost shards. Files that are not named like shards stay.
-    pub fn sweep_unlisted(&self, listed: &BTreeSet<ShardFileName>) -> Result<Vec<String>, SinkError> {
-        let unlisted = |name: &str| name.parse().is_ok_and(|file| !listed.contains(&file));
-        remove_where(&self.shard_dir(), unlisted)
-    }
-
     fn shard_dir(&self) -> PathBuf {
         self.root.join(SHARD_DIR)
     }
-}
 
-impl ShardSink for DatasetFolder {
-    fn stage(&self, file: ShardFileName, bytes: &[u8], suffix: &str) -> Result<Staged, SinkError> {
+    fn stage(&self, file: ShardFileName, bytes: &[u8], suffix: &str) -> Result<Staged, PlaceError> {
         check_suffix(suffix)?;
         let temp = durable::staged_path(&self.shard_path(file), suffix);
         durable::write_new(&temp, bytes).map_err(failed("stage", &temp))?;
         Ok(Staged { file, temp, bytes: bytes.len() as u64, sha256: durable::sha256_hex(bytes) })
     }
 
-    fn publish(&self, staged: Staged) -> Result<Published, SinkError> {
+    fn publish(&self, staged: Staged) -> Result<Published, PlaceError> {
         let target = self.shard_path(staged.file);
         let already_there = match create_only_rename(&staged.temp, &target) {
             Ok(()) => false,
@@ -112,7 +73,7 @@ impl ShardSink for DatasetFolder {
             let existing = durable::sha256_hex(&existing);
             remove_if_there(&staged.temp)?;
             if existing != staged.sha256 {
-                return Err(SinkError::Conflict { file: staged.file, existing, offered: staged.sha256 });
+                return Err(PlaceError::Conflict { file: staged.file, existing, offered: staged.sha256 });
             }
             // Whoever put it there may have died before syncing.
             durable::sync_file(&target).map_err(failed("sync", &target))?;
@@ -120,25 +81,47 @@ impl ShardSink for DatasetFolder {
         durable::sync_parent(&target).map_err(failed("sync the folder of", &target))?;
         Ok(Published { file: staged.file, bytes: staged.bytes, sha256: staged.sha256, already_there })
     }
+}
 
-    fn read(&self, file: ShardFileName) -> Result<Option<Vec<u8>>, SinkError> {
+impl DatasetPlace for DatasetFolder {
+    fn put_shard(&self, file: ShardFileName, bytes: &[u8], suffix: &str) -> Result<Published, PlaceError> {
+        self.publish(self.stage(file, bytes, suffix)?)
+    }
+
+    fn read_shard(&self, file: ShardFileName) -> Result<Option<Vec<u8>>, PlaceError> {
         read_if_there(&self.shard_path(file))
     }
 
-    fn sweep_orphans(&self, is_live: &dyn Fn(&str) -> bool) -> Result<Vec<String>, SinkError> {
-        let orphan = |name: &str| staged_form(name).is_some_and(|suffix| !is_live(suffix));
-        let mut removed = remove_where(&self.shard_dir(), orphan)?;
-        removed.extend(remove_where(&self.root, orphan)?);
+    fn write_manifest(&self, manifest: &Manifest, suffix: &str) -> Result<(), PlaceError> {
+        let path = self.root.join(MANIFEST_FILE);
+        let json = manifest_text(manifest, || path.display().to_string())?;
+        replace(&path, json.as_bytes(), suffix)
+    }
+
+    fn read_manifest(&self) -> Result<Option<Manifest>, PlaceError> {
+        let path = self.root.join(MANIFEST_FILE);
+        let Some(bytes) = read_if_there(&path)? else { return Ok(None) };
+        parse_manifest(&bytes, || path.display().to_string()).map(Some)
+    }
+
+    fn write_card(&self, card: &str, suffix: &str) -> Result<(), PlaceError> {
+        replace(&self.root.join(CARD_FILE), card.as_bytes(), suffix)
+    }
+
+    fn sweep(&self, listed: &BTreeSet<ShardFileName>) -> Result<Vec<String>, PlaceError> {
+        let is_unlisted = |name: &str| name.parse().is_ok_and(|file| !listed.contains(&file));
+        let mut removed = remove_where(&self.shard_dir(), |name| is_staged(name) || is_unlisted(name))?;
+        removed.extend(remove_where(&self.root, is_staged)?);
         removed.sort();
         Ok(removed)
     }
 }
 
-/// The suffix of a file that this module staged; none for any other file, above all for the user's own.
-fn staged_form(name: &str) -> Option<&str> {
-    let (target, suffix) = name.split_once(durable::STAGED_MARK)?;
+/// Whether a file is one that this module staged; never the user's own.
+fn is_staged(name: &str) -> bool {
+    let Some((target, suffix)) = name.split_once(durable::STAGED_MARK) else { return false };
     let ours = target == MANIFEST_FILE || target == CARD_FILE || target.parse::<ShardFileName>().is_ok();
-    (ours && durable::is_plain_suffix(suffix)).then_some(suffix)
+    ours && durable::is_plain_suffix(suffix)
 }
 
 /// Gives `temp` the name `target` unless that is taken (`AlreadyExists`).
@@ -162,16 +145,16 @@ fn rename_if_free(temp: &Path, target: &Path) -> io::Result<()> {
     fs::rename(temp, target)
 }
 
-fn replace(path: &Path, bytes: &[u8], suffix: &str) -> Result<(), SinkError> {
+fn replace(path: &Path, bytes: &[u8], suffix: &str) -> Result<(), PlaceError> {
     check_suffix(suffix)?;
     durable::replace(path, bytes, suffix).map_err(failed("write", path))
 }
 
-fn check_suffix(suffix: &str) -> Result<(), SinkError> {
-    if durable::is_plain_suffix(suffix) { Ok(()) } else { Err(SinkError::Suffix(suffix.to_owned())) }
+fn check_suffix(suffix: &str) -> Result<(), PlaceError> {
+    if durable::is_plain_suffix(suffix) { Ok(()) } else { Err(PlaceError::Suffix(suffix.to_owned())) }
 }
 
-fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, SinkError> {
+fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, PlaceError> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -179,14 +162,14 @@ fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, SinkError> {
     }
 }
 
-fn remove_if_there(path: &Path) -> Result<(), SinkError> {
+fn remove_if_there(path: &Path) -> Result<(), PlaceError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(failed("remove", path)(error)),
         _ => Ok(()),
     }
 }
 
-fn remove_where(folder: &Path, unwanted: impl Fn(&str) -> bool) -> Result<Vec<String>, SinkError> {
+fn remove_where(folder: &Path, unwanted: impl Fn(&str) -> bool) -> Result<Vec<String>, PlaceError> {
     let mut removed = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed("list", folder))? {
         let entry = entry.map_err(failed("list", folder))?;
@@ -201,9 +184,9 @@ fn remove_where(folder: &Path, unwanted: impl Fn(&str) -> bool) -> Result<Vec<St
     Ok(removed)
 }
 
-fn failed(step: &'static str, path: impl AsRef<OsStr>) -> impl FnOnce(io::Error) -> SinkError {
+fn failed(step: &'static str, path: impl AsRef<OsStr>) -> impl FnOnce(io::Error) -> PlaceError {
     let path = PathBuf::from(path.as_ref());
-    move |source| SinkError::Io { step, path, source }
+    move |source| PlaceError::Io { step, path, source }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Shards, manifest and dataset card: what a finished run leaves behind for training.
 //!
-//! The way of a row: [`Row`] -> [`encode_parquet`] and [`encode_jsonl`] (bytes in memory) -> [`ShardSink`] (the place)
-//! -> [`Manifest`] (what belongs to the dataset) -> [`card()`] (what makes the folder loadable).
+//! The way of a row: [`Row`] -> [`encode_parquet`] and [`encode_jsonl`] (bytes in memory) -> [`DatasetPlace`] (a folder or
+//! a bucket) -> [`Manifest`] (what belongs to the dataset) -> [`card()`] (what makes the folder loadable).
 //!
 //! The other way round, [`read_rows`] takes the rows of anybody's Parquet file as JSON objects, for intake.
 //!
@@ -9,37 +9,41 @@
 //! - the same rows give the same bytes, on every machine, whatever the number of workers and crashes;
 //! - every shard has the one schema of [`arrow_schema()`], nothing is inferred from the rows;
 //! - a published file never changes: publishing again the same bytes succeeds, other bytes are refused;
-//! - after a crash at any point a folder holds whole files and recognisable orphans, never half a file under a final name.
+//! - after a crash at any point a place holds whole files and recognisable orphans, never half a file under a final name.
 //!
 //! To add a column: a field in [`Row`], in `arrow_schema`, in `to_arrow` and in `from_arrow`, a line in
 //! `schemas/dataset/`, and a new [`ROW_SCHEMA_VERSION`] with a reader for the old one. The tests of `row_schema`
 //! hold the four together.
 
+mod bucket;
 mod card;
 mod durable;
 mod folder;
 mod foreign;
 mod from_arrow;
 mod manifest;
+mod place;
 mod row;
 mod row_schema;
+mod s3;
 mod shard_jsonl;
 mod shard_name;
 mod shard_parquet;
-mod shard_sink;
 mod tally;
 mod to_arrow;
 
+pub use bucket::{Bucket, BucketError, DatasetBucket};
 pub use card::{CardOptions, card};
-pub use folder::{CARD_FILE, DatasetFolder, FolderError, MANIFEST_FILE, SHARD_DIR};
+pub use folder::DatasetFolder;
 pub use foreign::read_rows;
 pub use manifest::{Accounting, MANIFEST_VERSION, Manifest, ManifestError, Models, OrdinalRange, ShardFile};
+pub use place::{CARD_FILE, DatasetPlace, MANIFEST_FILE, PlaceError, Published, SHARD_DIR};
 pub use row::{Message, PlanStep, RequiredLength, Row};
 pub use row_schema::{ROW_SCHEMA_VERSION, arrow_schema};
+pub use s3::S3Settings;
 pub use shard_jsonl::{decode_jsonl, encode_jsonl};
 pub use shard_name::{ShardFileName, ShardFormat, ShardName, ShardNameError};
 pub use shard_parquet::{CREATED_BY, ROWS_PER_GROUP, decode_parquet, encode_parquet};
-pub use shard_sink::{Published, ShardSink, SinkError, Staged};
 pub use tally::{RowTally, WordBin, WordTotals};
 
 /// A shard that could not be encoded.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::durable::sha256_hex;
-use crate::folder::SHARD_DIR;
+use crate::place::SHARD_DIR;
 use crate::shard_name::{ShardFileName, ShardFormat, ShardNameError};
 use crate::tally::RowTally;
 

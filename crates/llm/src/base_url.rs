@@ -69,11 +69,17 @@ impl BaseUrl {
         self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
-    /// Whether the endpoint is on this machine: no key is needed and no proxy is asked.
+    /// Whether the endpoint is on this machine: calls are free as far as one can tell, and no proxy is asked.
     pub fn is_loopback(&self) -> bool {
         let host = self.0.host_str().unwrap_or_default();
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         host == "localhost" || host.ends_with(".localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    }
+
+    /// Whether no call can do without a key: over https to another machine. A server of one's own network, over http, may do
+    /// without; one that wants a key says so.
+    pub fn needs_key(&self) -> bool {
+        self.0.scheme() == "https" && !self.is_loopback()
     }
 
     /// What should be known about using this URL.
@@ -150,6 +156,15 @@ mod tests {
         assert!(BaseUrl::parse("localhost:8000").unwrap_err().to_string().contains("http://"));
         assert!(BaseUrl::parse("ftp://h/").is_err());
         assert!(BaseUrl::parse("http://").is_err());
+    }
+
+    #[test]
+    fn only_https_to_another_machine_cannot_do_without_a_key() {
+        let needs = |url: &str| BaseUrl::parse(url).unwrap().needs_key();
+        assert!(needs("https://api.example/v1"));
+        for own in ["http://simulator:8090/v1", "http://127.0.0.1:1", "https://localhost:1"] {
+            assert!(!needs(own), "{own}");
+        }
     }
 
     #[test]

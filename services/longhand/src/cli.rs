@@ -36,62 +36,69 @@ pub enum Command {
   OPENAI_API_KEY=... longhand run instructions.jsonl --out out --model gpt-4o-mini --limit 3
   longhand run instructions.jsonl --out out --base-url http://127.0.0.1:8000/v1 --model Qwen/Qwen2.5-7B-Instruct --concurrency 64")]
     Run(Box<RunArgs>),
-    /// Continue an interrupted run
-    #[command(after_help = "Examples:\n  longhand resume out\n  longhand resume out --max-cost 80")]
+    /// Continue an interrupted or paused run
+    #[command(
+        after_help = "Examples:\n  longhand resume out\n  longhand resume out --max-cost 80\n  longhand resume run_7fk2m3x9"
+    )]
     Resume(Box<ResumeArgs>),
+    /// List the runs of the distributed edition
+    #[command(after_help = "Examples:\n  longhand runs\n  longhand runs --json")]
+    Runs(RunsArgs),
     /// Show where a run stands
-    #[command(after_help = "Examples:\n  longhand status out\n  longhand status out --watch")]
+    #[command(
+        after_help = "Examples:\n  longhand status out --watch\n  longhand status run_7fk2m3x9\n  longhand status essays --json"
+    )]
     Status(StatusArgs),
     /// List samples
     #[command(
-        after_help = "Examples:\n  longhand samples out --state failed\n  longhand samples out --error refusal --json"
+        after_help = "Examples:\n  longhand samples out --state failed\n  longhand samples run_7fk2m3x9 --error refusal --json"
     )]
     Samples(SamplesArgs),
     /// Show one sample: plan, sections, tries
     #[command(
-        after_help = "Examples:\n  longhand inspect smp_3fk2v9 --in out --text\n  longhand inspect --random 3 --in out"
+        after_help = "Examples:\n  longhand inspect smp_3fk2v9 --in out --text\n  longhand inspect --random 3 --in run_7fk2m3x9"
     )]
     Inspect(InspectArgs),
     /// Group failures by root cause and say what helps
-    #[command(after_help = "Examples:\n  longhand why out\n  longhand why out --json")]
+    #[command(after_help = "Examples:\n  longhand why out\n  longhand why run_7fk2m3x9 --json")]
     Why(PlaceArgs),
     /// Start failed samples again, from where they stopped
     #[command(
-        after_help = "Examples:\n  longhand retry out --error refusal --model gpt-4o\n  longhand retry out smp_3fk2v9 --from-section 4"
+        after_help = "Examples:\n  longhand retry out --error refusal --model gpt-4o\n  longhand retry run_7fk2m3x9 smp_3fk2v9 --from-section 4"
     )]
     Retry(RetryArgs),
     /// Stop taking new work; calls in flight are recorded
-    #[command(after_help = "Examples:\n  longhand pause out\n  longhand resume out")]
+    #[command(after_help = "Examples:\n  longhand pause out\n  longhand pause run_7fk2m3x9")]
     Pause(PlaceArgs),
     /// Stop for good; finished samples stay
-    #[command(after_help = "Examples:\n  longhand cancel out\n  longhand cancel out --json")]
+    #[command(after_help = "Examples:\n  longhand cancel out\n  longhand cancel run_7fk2m3x9 --json")]
     Cancel(PlaceArgs),
     /// Change the limits of a run, also while it runs
     #[command(
-        after_help = "Examples:\n  longhand limits out --concurrency 32\n  longhand limits out --rpm 600 --max-cost 80"
+        after_help = "Examples:\n  longhand limits out --concurrency 32\n  longhand limits out --rpm 600 --max-cost 80\n  longhand limits run_7fk2m3x9 --weight 3"
     )]
     Limits(LimitsArgs),
     /// Apply the sample gates again to stored text, without a call
     #[command(
-        after_help = "Examples:\n  longhand repack out --to out-70 --gate reject_length_score=70\n  longhand repack out --to out-all --gate language=false"
+        after_help = "Examples:\n  longhand repack out --to out-70 --gate reject_length_score=70\n  longhand repack run_7fk2m3x9 --to out-all --gate language=false"
     )]
     Repack(RepackArgs),
     /// Summarise a run: lengths, gates, tokens, money
-    #[command(after_help = "Examples:\n  longhand report out\n  longhand report out --json")]
+    #[command(after_help = "Examples:\n  longhand report out\n  longhand report run_7fk2m3x9 --json")]
     Report(PlaceArgs),
     /// Write samples to a file or folder
     #[command(
-        after_help = "Examples:\n  longhand export out --format jsonl --to out.jsonl\n  longhand export out --format markdown --to texts --where meta.topic=rome"
+        after_help = "Examples:\n  longhand export out --format jsonl --to out.jsonl\n  longhand export run_7fk2m3x9 --format markdown --to texts --where meta.topic=rome"
     )]
     Export(ExportArgs),
-    /// Check a folder, its promises, an endpoint
+    /// Check a run, its promises, an endpoint
     #[command(
-        after_help = "Examples:\n  longhand doctor out\n  longhand doctor --endpoint --base-url http://127.0.0.1:8000/v1"
+        after_help = "Examples:\n  longhand doctor out\n  longhand doctor run_7fk2m3x9\n  longhand doctor --endpoint --base-url http://127.0.0.1:8000/v1"
     )]
     Doctor(DoctorArgs),
     /// Submit instructions to the distributed edition; prints the run's id
     #[command(
-        after_help = "Examples:\n  longhand submit instructions.jsonl --model gpt-4o-mini\n  longhand submit instructions.jsonl --model gpt-4o-mini --wait"
+        after_help = "Examples:\n  longhand submit instructions.jsonl --model gpt-4o-mini\n  longhand submit instructions.jsonl --model gpt-4o-mini --weight 3 --wait"
     )]
     Submit(Box<SubmitArgs>),
     /// Be a process of the distributed edition, for every run in its database

@@ -8,6 +8,7 @@ use agentwrite::config::Limits;
 use agentwrite::ids::OwnerId;
 use agentwrite::ports::{ChatModel, Clock, DispatchStore, Run, RunState, RunStore, TaskStore};
 use checkpoints::sqlite::SqliteStore;
+use dataset::DatasetFolder;
 use task_queue::InProcessQueue;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use worker::{CrashPoints, Doorbell, Gate, RandomDice, RunConfigs, Spool, SystemClock, keep_leases};
 
 use crate::fault::{Exit, Fault, chain_of};
+use crate::place::Checkpoints;
 use crate::signals::{Stop, Stopped};
 use crate::wiring::{Bells, Model, Store, Wiring};
 
@@ -94,10 +96,11 @@ impl Embedded {
         let spool = Spool::new(self.dir.join("spool"));
         let pool = wiring.pool(handlers, &owner, live.clone(), &bells, Some(spool));
         let planner = wiring.planner(&self.run, live, &bells);
-        let packer = wiring.packer(&self.run.id, &owner, self.dir.clone(), &bells).map_err(|error| {
+        let place = DatasetFolder::open(self.dir.clone()).map_err(|error| {
             Fault::new("storage", Exit::Unreachable, "the folder of the shards cannot be opened")
                 .because(chain_of(&error))
         })?;
+        let packer = wiring.packer(&self.run.id, &owner, Arc::new(place), &bells);
         let side = TaskTracker::new();
         side.spawn(keep_leases(
             Arc::clone(&self.store) as Arc<dyn TaskStore>,
@@ -118,7 +121,8 @@ impl Embedded {
         side.spawn(draw(
             panel,
             crate::panel::Feed::new(
-                Arc::clone(&self.store),
+                Arc::clone(&self.store) as Arc<dyn Checkpoints>,
+                Arc::clone(&clock),
                 self.run.clone(),
                 &self.title,
                 &self.dir.display().to_string(),

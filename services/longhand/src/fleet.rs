@@ -8,11 +8,11 @@
 
 mod clock;
 mod desk;
-mod lead;
+pub mod lead;
 mod runs;
 pub mod servers;
+pub mod shards;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,10 +32,11 @@ use crate::fault::{Exit, Fault, chain_of};
 use crate::signals::Stop;
 use crate::wiring::{Bells, Store, Wiring};
 
-use clock::StoreClock;
+pub use clock::StoreClock;
 use desk::{ByRun, Desk};
 use runs::Runs;
 use servers::GOODBYE;
+use shards::Shards;
 
 /// What a process does.
 #[derive(Debug, Clone)]
@@ -44,8 +45,8 @@ pub struct Roles {
     pub kinds: Vec<Kind>,
     /// Whether it admits, dispatches and rescues.
     pub plans: bool,
-    /// The folder of all shards, if it packs.
-    pub packs: Option<PathBuf>,
+    /// Where all shards go, if it packs.
+    pub packs: Option<Shards>,
 }
 
 /// A process of the fleet.

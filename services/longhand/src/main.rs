@@ -7,6 +7,7 @@ mod endpoint;
 mod fault;
 mod fleet;
 mod folder;
+mod log;
 mod output;
 mod panel;
 mod place;
@@ -27,7 +28,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() {
     let cli = Cli::parse();
     stop_on_panic();
-    start_log(&cli.log_level);
+    log::start(&cli.log_level);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime can be started");
     let outcome = runtime.block_on(dispatch(cli));
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
@@ -51,37 +52,31 @@ fn stop_on_panic() {
     }));
 }
 
-/// Messages for people go to stderr: stdout holds data only.
-fn start_log(level: &str) {
-    // The queue's client reports as an error what its caller expects or mends; the adapter says what matters.
-    let filter = tracing_subscriber::EnvFilter::try_new(format!("lapin=off,{level}")).unwrap_or_default();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
-}
-
 async fn dispatch(cli: Cli) -> Result<Exit, Fault> {
     let config = cli.config.as_deref();
     let out = &mut output::Data::stdout();
     match cli.command {
-        Command::Run(args) => commands::run::run(config, *args).await,
-        Command::Resume(args) => commands::resume::run(config, *args).await,
+        Command::Run(args) => commands::run::run(config, *args, out).await,
+        Command::Resume(args) => commands::resume::run(config, *args, out).await,
         Command::Submit(args) => commands::submit::run(config, *args, out).await,
         Command::Serve(args) => commands::serve::run(config, &args).await,
         Command::Migrate => commands::migrate::run(config).await,
         Command::Health { json } => commands::health::run(config, json, out).await,
-        Command::Config(args) => commands::config::run(config, &args),
-        Command::SimulateLlm(args) => commands::simulate_llm::run(args).await,
-        Command::Completions { shell } => Ok(commands::completions::run(shell)),
-        Command::Status(args) => commands::status::run(&args, out).await,
-        Command::Samples(args) => commands::samples::run(&args, out).await,
-        Command::Inspect(args) => commands::inspect::run(&args, out).await,
-        Command::Why(args) => commands::why::run(&args, out).await,
-        Command::Retry(args) => commands::retry::run(&args, out).await,
-        Command::Pause(args) => commands::control::pause(&args, out).await,
-        Command::Cancel(args) => commands::control::cancel(&args, out).await,
-        Command::Limits(args) => commands::limits::run(&args, out).await,
-        Command::Report(args) => commands::report::run(&args, out).await,
-        Command::Export(args) => commands::export::run(&args, out).await,
+        Command::Config(args) => commands::config::run(config, &args, out),
+        Command::SimulateLlm(args) => commands::simulate_llm::run(args, out).await,
+        Command::Completions { shell } => Ok(commands::completions::run(shell, out)),
+        Command::Runs(args) => commands::runs::run(config, &args, out).await,
+        Command::Status(args) => commands::status::run(config, &args, out).await,
+        Command::Samples(args) => commands::samples::run(config, &args, out).await,
+        Command::Inspect(args) => commands::inspect::run(config, &args, out).await,
+        Command::Why(args) => commands::why::run(config, &args, out).await,
+        Command::Retry(args) => commands::retry::run(config, &args, out).await,
+        Command::Pause(args) => commands::control::pause(config, &args, out).await,
+        Command::Cancel(args) => commands::control::cancel(config, &args, out).await,
+        Command::Limits(args) => commands::limits::run(config, &args, out).await,
+        Command::Report(args) => commands::report::run(config, &args, out).await,
+        Command::Export(args) => commands::export::run(config, &args, out).await,
         Command::Doctor(args) => commands::doctor::run(config, &args, out).await,
-        Command::Repack(args) => commands::repack::run(&args, out).await,
+        Command::Repack(args) => commands::repack::run(config, &args, out).await,
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! [`Feed`] reads the store and reckons a [`PanelView`]; [`render`] and [`logfmt`] turn it into text; [`Panel`] shows it.
 
+mod beside;
 mod feed;
 mod render;
 #[cfg(test)]
@@ -14,7 +15,9 @@ use std::io::{IsTerminal, Stderr, Write};
 use std::time::Duration;
 
 use agentwrite::ids::Timestamp;
+use beside::Drawn;
 
+pub use beside::BesidePanel;
 pub use feed::Feed;
 pub use render::{logfmt, render};
 pub use view::PanelView;
@@ -65,21 +68,21 @@ impl Surface {
 pub struct Panel<W: Write = Stderr> {
     out: W,
     surface: Surface,
-    lines: usize,
+    drawn: Drawn,
     logged: Option<Timestamp>,
 }
 
 impl Panel {
     /// A panel on stderr.
     pub fn new() -> Self {
-        Self::on(std::io::stderr(), Surface::of_stderr())
+        Self { drawn: Drawn::on_stderr(), ..Self::on(std::io::stderr(), Surface::of_stderr()) }
     }
 }
 
 impl<W: Write> Panel<W> {
     /// A panel on something else.
     pub fn on(out: W, surface: Surface) -> Self {
-        Self { out, surface, lines: 0, logged: None }
+        Self { out, surface, drawn: Drawn::default(), logged: None }
     }
 
     /// Shows a view; the last one stays. A stderr that cannot be written is no reason to stop working.
@@ -92,10 +95,11 @@ impl<W: Write> Panel<W> {
 
     fn redraw(&mut self, text: &str, last: bool) -> std::io::Result<()> {
         let mut frame = String::with_capacity(text.len() + 64);
+        let mut lines = self.drawn.lock();
         // No wrapping while the panel is drawn: a wrapped line would move all others.
         frame.push_str("\x1b[?7l");
-        if self.lines > 0 {
-            let _ = write!(frame, "\x1b[{}A", self.lines);
+        if *lines > 0 {
+            let _ = write!(frame, "\x1b[{lines}A");
         }
         for line in text.lines() {
             frame.push_str("\r\x1b[2K");
@@ -103,7 +107,7 @@ impl<W: Write> Panel<W> {
             frame.push('\n');
         }
         frame.push_str("\x1b[J\x1b[?7h");
-        self.lines = if last { 0 } else { text.lines().count() };
+        *lines = if last { 0 } else { text.lines().count() };
         self.out.write_all(frame.as_bytes())?;
         self.out.flush()
     }

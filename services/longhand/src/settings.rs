@@ -1,6 +1,7 @@
 //! Settings in layers: defaults < `longhand.toml` < `.env` < `LONGHAND__SECTION__KEY` < flags. Unknown keys are errors that
 //! name the nearest known one. This is the one place that reads the environment.
 
+mod key;
 mod layers;
 mod schema;
 mod servers;
@@ -14,16 +15,17 @@ use agentwrite::gates::section::SectionPolicy;
 use agentwrite::plan::{PlanFormat, PlanPolicy};
 use agentwrite::prompts::{Layout, PromptTexts};
 use agentwrite::task::LeaseTimes;
-use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
-use crate::fault::{Exit, Fault};
+use crate::fault::Fault;
 
-pub use layers::{Layers, nearest};
+use key::{api_key, no_key};
+
+pub use layers::{Layers, Origin, nearest};
 pub use schema::json_schema;
-pub use servers::{ServerSettings, ShardSettings};
+pub use servers::{ServerSettings, ShardSettings, ShardsUrl};
 
 /// All settings.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -228,7 +230,7 @@ impl Default for RunSettings {
             shard_size: 256,
             layout: Layout::Paper,
             mode: Mode::Serial,
-            attempts: 6,
+            attempts: 8,
             crash_limit: 20,
             samples_per_instruction: 1,
             prompt_field: String::new(),
@@ -342,6 +344,7 @@ impl Settings {
             tpm: (limits.tpm > 0).then_some(limits.tpm),
             max_cost_nanousd: (limits.max_cost > 0.0).then_some((limits.max_cost * 1e9) as u64),
             price: priced.then(|| Price::from_usd_per_million(limits.price_in, cached, limits.price_out)),
+            ..Limits::default()
         })
     }
 
@@ -376,43 +379,13 @@ impl Settings {
             None if settings.affinity.is_empty() => None,
             None => Some(llm::AffinityField::Body(settings.affinity.clone())),
         };
-        let (key, source) = api_key(settings, environment)?;
-        config.key_source = source;
-        config.api_key = key;
+        (config.api_key, config.key_source) = api_key(settings, environment)?;
         let base = llm::BaseUrl::parse(&settings.base_url)
             .map_err(|error| Fault::usage("base_url", "the base URL cannot be used").because(error))?;
-        if config.api_key.is_none() && !base.is_loopback() {
-            return Err(Fault::new("auth", Exit::Auth, format!("no key for {}", base.host()))
-                .because(format!("the environment variable {} is not set", settings.api_key_env))
-                .help(format!("export {}=..., or name another variable with --api-key-env", settings.api_key_env)));
+        if config.api_key.is_none() && base.needs_key() {
+            return Err(no_key(settings, &base.host(), &config.key_source));
         }
         Ok(config)
-    }
-}
-
-/// The key, and where it came from; the file and the variable exclude each other.
-fn api_key(
-    settings: &EndpointSettings,
-    environment: &BTreeMap<String, String>,
-) -> Result<(Option<SecretString>, String), Fault> {
-    let from_variable = environment.get(&settings.api_key_env).filter(|key| !key.trim().is_empty());
-    let twin = format!("{}_FILE", settings.api_key_env);
-    let file = Some(&settings.api_key_file).filter(|file| !file.is_empty()).or_else(|| environment.get(&twin));
-    match (from_variable, file) {
-        (Some(_), Some(_)) => Err(Fault::usage(
-            "two_keys",
-            format!("{} and {twin} are both set, which is one too many", settings.api_key_env),
-        )),
-        (Some(key), None) => {
-            Ok((Some(SecretString::from(key.trim().to_owned())), format!("env {}", settings.api_key_env)))
-        }
-        (None, Some(file)) => {
-            let key = std::fs::read_to_string(file).map_err(|error| {
-                Fault::usage("key_file", format!("the key file {file} cannot be read")).because(error)
-            })?;
-            Ok((Some(SecretString::from(key.trim().to_owned())), format!("file {file}")))
-        }
-        (None, None) => Ok((None, "none".to_owned())),
     }
 }
 

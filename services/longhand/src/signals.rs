@@ -1,5 +1,6 @@
 //! Signals: the first Ctrl-C or SIGTERM drains, the second stops at once; SIGTERM has a deadline.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -7,6 +8,8 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+
+use crate::panel::BesidePanel;
 
 /// Which signal stopped the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,10 +57,12 @@ async fn listen(seen: Arc<AtomicU8>, drain: CancellationToken, abort: Cancellati
     };
     seen.store(first, Ordering::Relaxed);
     if !drain.is_cancelled() {
-        eprintln!(
-            "\nfinishing the calls in flight (up to {} s); Ctrl-C again stops now. What is done stays done.",
+        let message = format!(
+            "\nfinishing the calls in flight (up to {} s); Ctrl-C again stops now. What is done stays done.\n",
             grace.as_secs()
         );
+        // A stderr that cannot be written is no reason not to drain.
+        let _ = BesidePanel.write_all(message.as_bytes());
     }
     drain.cancel();
     tokio::select! {

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use agentwrite::ids::Timestamp;
+
 /// `1,214`
 pub fn count(value: u64) -> String {
     let digits = value.to_string();
@@ -72,6 +74,12 @@ pub fn duration(duration: Duration) -> String {
         _ if minutes < 2_880 => format!("{} h {} min", minutes / 60, minutes % 60),
         _ => format!("{} d {} h", minutes / 1_440, minutes / 60 % 24),
     }
+}
+
+/// `2026-11-14T22:13:20.000Z`
+pub fn rfc3339(time: Timestamp) -> Option<String> {
+    chrono::DateTime::from_timestamp_millis(time.0)
+        .map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true))
 }
 
 /// `12.4 MB`

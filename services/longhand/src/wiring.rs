@@ -2,7 +2,6 @@
 //!
 //! To add a kind of task: its handler in [`Wiring::handlers`].
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use agentwrite::ports::{
 };
 use agentwrite::retry::RetryPolicy;
 use agentwrite::task::LeaseTimes;
-use dataset::{DatasetFolder, SinkError};
+use dataset::DatasetPlace;
 use planner::{PlanHandler, Planner, PlannerParts, PlannerSettings};
 use section_writer::SectionHandler;
 use shard_packer::{Packer, PackerParts, PackerSettings};
@@ -22,7 +21,7 @@ use worker::{
 };
 
 /// Name of the one endpoint of a process.
-const ENDPOINT: &str = "default";
+pub const ENDPOINT: &str = "default";
 /// How long a planner gathers rings before it looks.
 const PLANNER_REST: Duration = Duration::from_millis(4);
 /// The same for a packer.
@@ -172,19 +171,19 @@ impl Wiring {
         Planner::new(parts, settings)
     }
 
-    /// The packer of a run, which writes to a folder.
-    pub fn packer(&self, run: &RunId, owner: &OwnerId, folder: PathBuf, bells: &Bells) -> Result<Packer, SinkError> {
+    /// The packer of a run, which writes to a place of its own.
+    pub fn packer(&self, run: &RunId, owner: &OwnerId, place: Arc<dyn DatasetPlace>, bells: &Bells) -> Packer {
         let parts = PackerParts {
             packs: self.store.clone(),
             runs: self.store.clone(),
             report: self.store.clone(),
             clock: Arc::clone(&self.clock),
-            folder: DatasetFolder::open(folder)?,
+            place,
             bell: bells.packer.clone(),
             planner: bells.planner.clone(),
             crash: self.crash.clone(),
         };
         let settings = PackerSettings { run: run.clone(), owner: owner.clone(), eval: None, rest: PACKER_REST };
-        Ok(Packer::new(parts, settings))
+        Packer::new(parts, settings)
     }
 }

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use agentwrite::config::TextConfig;
-use agentwrite::failure::ErrorCode;
 use agentwrite::manuscript::Manuscript;
 use agentwrite::planning::{self, Planned};
 use agentwrite::ports::{Clock, Dice, FollowUp, TaskResult, TaskStore};
 use agentwrite::retry::RetryPolicy;
 use agentwrite::sample::SampleContext;
-use agentwrite::task::{AttemptEnd, ClaimedTask, Hint, KeptAnswer, Kind};
+use agentwrite::task::{AttemptEnd, ClaimedTask, KeptAnswer, Kind};
 use async_trait::async_trait;
 use worker::{Asked, Caller, Done, Failures, Handler, Outcome, RunConfigs};
 
@@ -75,19 +74,13 @@ fn judge(
                 follow_ups: vec![FollowUp::SamplePlanned { places }],
             }))
         }
-        Planned::Fault { code, message, fault, hopeless } => {
+        Planned::Fault { code, message, hint, hopeless } => {
             let kept = KeptAnswer {
                 raw: answer.text.clone(),
                 gate: code.as_str().to_owned(),
                 evidence: message.clone(),
                 candidate: false,
                 reask: task.hint.fault.clone(),
-            };
-            let hint = Hint {
-                asked_again: task.hint.asked_again || fault.is_some(),
-                doublings: task.hint.doublings + u32::from(code == ErrorCode::Cut),
-                fault,
-                ..task.hint.clone()
             };
             failures.of_answer(code, message, hint, kept, end, hopeless)
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use agentwrite::ports::{PublishedShard, Range};
-use dataset::{DatasetFolder, Manifest, ShardFormat, ShardSink, decode_parquet};
+use dataset::{DatasetPlace, Manifest, ShardFormat, decode_parquet};
 
 use crate::PackError;
 use crate::manifest::files;
@@ -17,7 +17,7 @@ pub(crate) struct Catalogue {
 }
 
 impl Catalogue {
-    /// Takes over what the folder's manifest says, where that agrees with the published shards. A manifest that lists
+    /// Takes over what the place's manifest says, where that agrees with the published shards. A manifest that lists
     /// anything else counts for nothing.
     pub(crate) fn from_manifest(manifest: &Manifest, published: &[PublishedShard]) -> Self {
         let mut shards = BTreeSet::new();
@@ -53,10 +53,10 @@ impl Catalogue {
     }
 
     /// Reads the shards that another process published, or that the manifest had not come to list.
-    pub(crate) fn catch_up(&mut self, folder: &DatasetFolder, published: &[PublishedShard]) -> Result<(), PackError> {
+    pub(crate) fn catch_up(&mut self, place: &dyn DatasetPlace, published: &[PublishedShard]) -> Result<(), PackError> {
         for shard in published {
             if !self.shards.contains(&shard.range) {
-                let contents = if shard.files.is_empty() { Contents::default() } else { read(folder, shard)? };
+                let contents = if shard.files.is_empty() { Contents::default() } else { read(place, shard)? };
                 self.add(shard, &contents);
             }
         }
@@ -64,10 +64,10 @@ impl Catalogue {
     }
 }
 
-fn read(folder: &DatasetFolder, shard: &PublishedShard) -> Result<Contents, PackError> {
+fn read(place: &dyn DatasetPlace, shard: &PublishedShard) -> Result<Contents, PackError> {
     let name = shard_name(shard.range).file(ShardFormat::Parquet);
     let file = name.to_string();
-    let Some(bytes) = folder.read(name)? else { return Err(PackError::Damaged { file }) };
+    let Some(bytes) = place.read_shard(name)? else { return Err(PackError::Damaged { file }) };
     let rows = decode_parquet(&bytes).map_err(|source| PackError::Unreadable { file: file.clone(), source })?;
     if rows.len() as u64 != shard.rows {
         return Err(PackError::Damaged { file });

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use agentwrite::ids::RunId;
 use agentwrite::ports::StoreError;
-use dataset::{DecodeError, EncodeError, FolderError, ManifestError, SinkError};
+use dataset::{DecodeError, EncodeError, ManifestError, PlaceError};
 
 /// Packing could not go on, or a repack could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -22,12 +22,9 @@ pub enum PackError {
         #[source]
         source: EncodeError,
     },
-    /// A shard file could not be staged, published, read or swept.
+    /// A shard file, the manifest or the card could not be put, read or swept.
     #[error(transparent)]
-    Place(#[from] SinkError),
-    /// Manifest or card could not be written or read.
-    #[error(transparent)]
-    Folder(#[from] FolderError),
+    Place(#[from] PlaceError),
     /// The manifest contradicts itself.
     #[error("cannot make a manifest")]
     Manifest(#[from] ManifestError),
@@ -75,12 +72,12 @@ pub enum PackError {
 }
 
 impl PackError {
-    /// Whether trying again later may help: a store or a disk that refuses for a while must not end a week's run.
+    /// Whether trying again later may help: a store, a disk or a bucket that refuses for a while must not end a week's
+    /// run.
     pub fn may_pass(&self) -> bool {
-        let is_io = |error: &SinkError| matches!(error, SinkError::Io { .. });
         match self {
             Self::Store(_) => true,
-            Self::Place(error) | Self::Folder(FolderError::Place(error)) => is_io(error),
+            Self::Place(error) => error.may_pass(),
             _ => false,
         }
     }

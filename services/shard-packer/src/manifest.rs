@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use agentwrite::ids::Timestamp;
 use agentwrite::ports::{PublishedShard, Range, Run, Totals};
 use agentwrite::sample::SampleState;
-use dataset::{Accounting, CardOptions, DatasetFolder, Manifest, Models, OrdinalRange, SHARD_DIR, ShardFile, card};
+use dataset::{Accounting, CardOptions, DatasetPlace, Manifest, Models, OrdinalRange, SHARD_DIR, ShardFile, card};
 
 use crate::PackError;
 use crate::shard::Contents;
@@ -52,14 +52,14 @@ pub(crate) fn states_of(totals: &Totals) -> BTreeMap<String, u64> {
 
 /// Puts the manifest and the card in place, each as a whole. The card goes last: it shows the manifest's hash.
 pub(crate) fn write(
-    folder: &DatasetFolder,
+    place: &dyn DatasetPlace,
     manifest: &Manifest,
     synthetic: bool,
     suffix: &str,
 ) -> Result<(), PackError> {
-    folder.write_manifest(manifest, suffix)?;
+    place.write_manifest(manifest, suffix)?;
     let options = CardOptions { synthetic, ..CardOptions::default() };
-    Ok(folder.write_card(&card(manifest, &options), suffix)?)
+    Ok(place.write_card(&card(manifest, &options), suffix)?)
 }
 
 /// The manifest's entries of a shard's files.

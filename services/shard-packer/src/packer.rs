@@ -12,7 +12,7 @@ use agentwrite::ports::{
     Clock, ClosedShard, PackStore, PackedSample, PublishedShard, Range, ReportStore, Run, RunStore, Totals,
 };
 use agentwrite::sample::SampleState;
-use dataset::{DatasetFolder, FolderError, ManifestError, ShardFileName, ShardSink};
+use dataset::{DatasetPlace, ManifestError, PlaceError, ShardFileName};
 use futures_util::future::try_join_all;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -34,8 +34,8 @@ pub struct PackerParts {
     pub report: Arc<dyn ReportStore>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Where shards, manifest and card go. One packer at a time works on a folder.
-    pub folder: DatasetFolder,
+    /// Where shards, manifest and card go. One packer at a time works on a place.
+    pub place: Arc<dyn DatasetPlace>,
     /// Rung when a sample is written, fails or is cancelled.
     pub bell: Doorbell,
     /// The planner's bell, rung for each published shard.
@@ -67,6 +67,8 @@ pub struct Packer {
 
 const BATCH: u32 = 64;
 const MOST_PATIENCE: Duration = Duration::from_millis(500);
+/// Rounds that fail in a row are up to 8 s apart.
+const MOST_DOUBLINGS: u32 = 4;
 /// While samples are in work, closable ranges are looked for not more often than this.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -106,17 +108,30 @@ impl Packer {
     /// # Errors
     /// What trying again cannot mend: a shard file with other bytes under its name, rows that cannot be encoded.
     pub async fn run(&self, stop: &CancellationToken) -> Result<(), PackError> {
+        let mut failed = 0;
         while !stop.is_cancelled() {
-            let did = match self.pass().await {
-                Ok(did) => did,
+            match self.pass().await {
+                Ok(did) => {
+                    failed = 0;
+                    if !did.more {
+                        self.rest(did.in_work, stop).await;
+                    }
+                }
                 Err(error) if error.may_pass() => {
-                    tracing::warn!(%error, "a round of the packer failed; it goes on");
-                    Did { in_work: true, ..Did::default() }
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "a round of the packer failed; it goes on"
+                    );
+                    // A round builds its shard again: a place that stays away must not cost that twice a second.
+                    let pause = MOST_PATIENCE * (1 << failed);
+                    failed = (failed + 1).min(MOST_DOUBLINGS);
+                    tokio::select! {
+                        biased;
+                        () = stop.cancelled() => {}
+                        () = tokio::time::sleep(pause) => {}
+                    }
                 }
                 Err(error) => return Err(error),
-            };
-            if !did.more {
-                self.rest(did.in_work, stop).await;
             }
         }
         Ok(())
@@ -126,7 +141,7 @@ impl Packer {
     /// packed; before that, closable ranges are looked for five times a second only.
     ///
     /// # Errors
-    /// The store, the folder or the encoding failed. What was done stands; another round goes on from it.
+    /// The store, the place or the encoding failed. What was done stands; another round goes on from it.
     pub async fn round(&self) -> Result<bool, PackError> {
         Ok(self.pass().await?.anything)
     }
@@ -175,12 +190,12 @@ impl Packer {
     /// Sweeps what a crash left, and finds out how far the manifest had come.
     async fn start(&self, desk: &mut Desk) -> Result<(), PackError> {
         let published = self.parts.packs.published(&self.settings.run).await?;
-        let folder = self.parts.folder.clone();
+        let place = Arc::clone(&self.parts.place);
         let (catalogue, behind) = blocking(move || {
-            sweep(&folder, &published)?;
-            let manifest = match folder.read_manifest() {
+            sweep(&*place, &published)?;
+            let manifest = match place.read_manifest() {
                 // Another build's manifest says nothing to this one, which writes its own.
-                Err(FolderError::Manifest { source: ManifestError::Version { .. }, .. }) => None,
+                Err(PlaceError::Manifest { source: ManifestError::Version { .. }, .. }) => None,
                 other => other?,
             };
             let catalogue = manifest.map_or_else(Catalogue::default, |it| Catalogue::from_manifest(&it, &published));
@@ -304,8 +319,8 @@ impl Packer {
         let versions = members.iter().map(|sample| sample.config_version);
         load_configs(&*self.parts.runs, &self.settings.run, versions, &mut desk.configs).await?;
         let (run, configs) = (self.settings.run.clone(), desk.configs.clone());
-        let (folder, suffix) = (self.parts.folder.clone(), self.suffix());
-        blocking(move || write_files(&folder, range, &rows_of(&run, members, &configs)?, &suffix)).await?
+        let (place, suffix) = (Arc::clone(&self.parts.place), self.suffix());
+        blocking(move || write_files(&*place, range, &rows_of(&run, members, &configs)?, &suffix)).await?
     }
 
     async fn describe(&self, desk: &mut Desk) -> Result<(), PackError> {
@@ -313,12 +328,12 @@ impl Packer {
         let totals = self.parts.report.totals(&self.settings.run).await?;
         let published = self.parts.packs.published(&self.settings.run).await?;
         let mut catalogue = desk.catalogue.take().unwrap_or_default();
-        let (folder, suffix, now) = (self.parts.folder.clone(), self.suffix(), self.parts.clock.now());
+        let (place, suffix, now) = (Arc::clone(&self.parts.place), self.suffix(), self.parts.clock.now());
         let (catalogue, written) = blocking(move || {
-            let written = catalogue.catch_up(&folder, &published).and_then(|()| {
+            let written = catalogue.catch_up(&*place, &published).and_then(|()| {
                 let states = manifest::states_of(&totals);
                 let made = manifest::describe(&run, &totals, states, &published, catalogue.contents(), now)?;
-                manifest::write(&folder, &made, run.config.synthetic, &suffix)
+                manifest::write(&*place, &made, run.config.synthetic, &suffix)
             });
             (catalogue, written)
         })
@@ -376,12 +391,11 @@ pub(crate) async fn load_configs(
     Ok(())
 }
 
-/// Nobody else works on the folder, so whatever is staged or unlisted is a dead process's.
-fn sweep(folder: &DatasetFolder, published: &[PublishedShard]) -> Result<(), PackError> {
+/// Nobody else works on the place, so whatever is staged or unlisted is a dead process's.
+fn sweep(place: &dyn DatasetPlace, published: &[PublishedShard]) -> Result<(), PackError> {
     let listed: BTreeSet<ShardFileName> =
         published.iter().flat_map(|shard| &shard.files).filter_map(|file| file.name.parse().ok()).collect();
-    let mut removed = folder.sweep_orphans(&|_| false)?;
-    removed.extend(folder.sweep_unlisted(&listed)?);
+    let removed = place.sweep(&listed)?;
     if !removed.is_empty() {
         tracing::info!(files = removed.join(" "), "removed what a crash had left");
     }

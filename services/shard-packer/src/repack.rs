@@ -12,7 +12,7 @@ use agentwrite::ports::{
     Clock, CompleteSample, PackStore, PackedSample, PublishedShard, Range, ReportStore, RunStore, Totals,
 };
 use agentwrite::sample::SampleState;
-use dataset::DatasetFolder;
+use dataset::{DatasetFolder, DatasetPlace};
 
 use crate::blocking::blocking;
 use crate::catalogue::Catalogue;
@@ -69,11 +69,11 @@ const PAGE: u32 = 64;
 pub async fn repack(source: &RepackSource, policy: &SamplePolicy, to: &Path) -> Result<RepackReport, PackError> {
     let run = source.runs.run(&source.run).await?.ok_or_else(|| PackError::NoRun(source.run.clone()))?;
     let totals = source.report.totals(&source.run).await?;
-    let folder = new_folder(to).await?;
+    let place = new_folder(to).await?;
     let shard_size = u64::from(run.config.shard_size.max(1));
     let mut repack = Repack {
         source,
-        folder: folder.clone(),
+        place: Arc::clone(&place),
         judged_by: Arc::new(RunConfig { sample_policy: policy.clone(), ..run.config.clone() }),
         configs: Configs::new(),
         catalogue: Catalogue::default(),
@@ -96,11 +96,11 @@ pub async fn repack(source: &RepackSource, policy: &SamplePolicy, to: &Path) -> 
     let made = manifest::describe(&run, &totals, states, &shards, catalogue.contents(), source.clock.now())?;
     report.dataset_hash.clone_from(&made.dataset_hash);
     let (synthetic, suffix) = (run.config.synthetic, source.owner.to_string());
-    blocking(move || manifest::write(&folder, &made, synthetic, &suffix)).await??;
+    blocking(move || manifest::write(&*place, &made, synthetic, &suffix)).await??;
     Ok(report)
 }
 
-async fn new_folder(to: &Path) -> Result<DatasetFolder, PackError> {
+async fn new_folder(to: &Path) -> Result<Arc<dyn DatasetPlace>, PackError> {
     let path = to.to_owned();
     blocking(move || {
         let found = match std::fs::read_dir(&path) {
@@ -108,7 +108,7 @@ async fn new_folder(to: &Path) -> Result<DatasetFolder, PackError> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
             Err(source) => return Err(PackError::Look { path, source }),
         };
-        if found { Err(PackError::NotEmpty(path)) } else { Ok(DatasetFolder::open(path)?) }
+        if found { Err(PackError::NotEmpty(path)) } else { Ok(Arc::new(DatasetFolder::open(path)?) as Arc<_>) }
     })
     .await?
 }
@@ -148,7 +148,7 @@ impl Reader<'_> {
 
 struct Repack<'a> {
     source: &'a RepackSource,
-    folder: DatasetFolder,
+    place: Arc<dyn DatasetPlace>,
     judged_by: Arc<RunConfig>,
     configs: Configs,
     catalogue: Catalogue,
@@ -195,8 +195,8 @@ impl Repack<'_> {
 
     async fn write(&self, range: Range, samples: Vec<PackedSample>) -> Result<Built, PackError> {
         let (run, configs) = (self.source.run.clone(), self.configs.clone());
-        let (folder, suffix) = (self.folder.clone(), self.source.owner.to_string());
-        blocking(move || write_files(&folder, range, &rows_of(&run, samples, &configs)?, &suffix)).await?
+        let (place, suffix) = (Arc::clone(&self.place), self.source.owner.to_string());
+        blocking(move || write_files(&*place, range, &rows_of(&run, samples, &configs)?, &suffix)).await?
     }
 }
 

@@ -1,4 +1,4 @@
-//! The files of one shard: rows, Parquet and its JSONL twin, staged and published. Blocks.
+//! The files of one shard: rows, Parquet and its JSONL twin, put in their place. Blocks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -6,9 +6,7 @@ use std::sync::Arc;
 use agentwrite::config::RunConfig;
 use agentwrite::ids::RunId;
 use agentwrite::ports::{PackedSample, Range, ShardFile};
-use dataset::{
-    DatasetFolder, EncodeError, Row, RowTally, ShardFormat, ShardName, ShardSink, encode_jsonl, encode_parquet,
-};
+use dataset::{DatasetPlace, EncodeError, Row, RowTally, ShardFormat, ShardName, encode_jsonl, encode_parquet};
 
 use crate::PackError;
 
@@ -57,25 +55,25 @@ pub(crate) fn rows_of(run: &RunId, samples: Vec<PackedSample>, configs: &Configs
 
 /// Writes both formats. Repeatable: files that are there with the same bytes are taken as they are.
 pub(crate) fn write_files(
-    folder: &DatasetFolder,
+    place: &dyn DatasetPlace,
     range: Range,
     rows: &[Row],
     suffix: &str,
 ) -> Result<Built, PackError> {
-    let parquet = publish(folder, range, ShardFormat::Parquet, encode_parquet(rows), suffix)?;
-    let jsonl = publish(folder, range, ShardFormat::Jsonl, encode_jsonl(rows), suffix)?;
+    let parquet = publish(place, range, ShardFormat::Parquet, encode_parquet(rows), suffix)?;
+    let jsonl = publish(place, range, ShardFormat::Jsonl, encode_jsonl(rows), suffix)?;
     Ok(Built { files: vec![parquet, jsonl], contents: Contents::of(rows) })
 }
 
 fn publish(
-    folder: &DatasetFolder,
+    place: &dyn DatasetPlace,
     range: Range,
     format: ShardFormat,
     bytes: Result<Vec<u8>, EncodeError>,
     suffix: &str,
 ) -> Result<ShardFile, PackError> {
     let bytes = bytes.map_err(|source| PackError::Encode { shard: range.file_stem(), source })?;
-    let published = folder.publish(folder.stage(shard_name(range).file(format), &bytes, suffix)?)?;
+    let published = place.put_shard(shard_name(range).file(format), &bytes, suffix)?;
     Ok(ShardFile {
         name: published.file.to_string(),
         format: format.as_str().to_owned(),

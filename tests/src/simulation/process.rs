@@ -256,7 +256,7 @@ impl Parts {
             runs: self.store(|store| store as Arc<dyn RunStore>),
             report: self.store(|store| store as Arc<dyn ReportStore>),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
-            folder,
+            place: Arc::new(folder),
             bell: bells.packer.clone(),
             planner: bells.planner.clone(),
             crash: CrashPoints::default(),

@@ -14,10 +14,19 @@ pub const SCHEMA_VERSION: i64 = 1;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long an intent waits for a connection: for a server that comes back, or for others to be done.
 const PATIENCE_OF_AN_INTENT: Duration = Duration::from_secs(10);
-/// Connections of one process that write: the two lanes, and intents with a transaction of their own.
-const WRITERS: u32 = 5;
-/// Connections of one process that read.
-const READERS: u32 = 3;
+/// Most connections of one process.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Size {
+    writers: u32,
+    readers: u32,
+}
+
+impl Size {
+    /// A process that serves: the two lanes, and intents with a transaction of their own.
+    pub(super) const SERVICE: Self = Self { writers: 5, readers: 3 };
+    /// A command, which asks one thing after the other.
+    pub(super) const COMMAND: Self = Self { writers: 1, readers: 1 };
+}
 
 /// Why a database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -169,7 +178,7 @@ impl Target {
     }
 }
 
-pub(super) async fn connect(url: &str) -> Result<Pools, ConnectError> {
+pub(super) async fn connect(url: &str, size: Size) -> Result<Pools, ConnectError> {
     let target = Target::of(url)?;
     let mut first = target.connect().await?;
     let found = target.version(&mut first).await?;
@@ -187,8 +196,8 @@ pub(super) async fn connect(url: &str) -> Result<Pools, ConnectError> {
     let reading = target.options.options([("enable_seqscan", "off")]);
     Ok(Pools {
         server: target.server,
-        writers: pool(WRITERS).connect_lazy_with(writing),
-        readers: pool(READERS).connect_lazy_with(reading),
+        writers: pool(size.writers).connect_lazy_with(writing),
+        readers: pool(size.readers).connect_lazy_with(reading),
     })
 }
 

@@ -32,6 +32,16 @@ impl PostgresStore {
         Ok(())
     }
 
+    /// Who leads `name` now; `None` while nobody does.
+    pub async fn leader(&self, name: &str) -> Result<Option<OwnerId>, StoreError> {
+        let owner: Option<String> = sqlx::query_scalar(sql!("lease_read"))
+            .bind(name)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(|error| StoreError::new(format!("leader {name}"), error))?;
+        Ok(owner.map(OwnerId::new))
+    }
+
     /// The database's clock.
     pub async fn time(&self) -> Result<Timestamp, StoreError> {
         let now = sqlx::query_scalar(sql!("time_read")).fetch_one(&self.readers).await;

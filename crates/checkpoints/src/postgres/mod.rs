@@ -44,6 +44,7 @@ use sqlx::{PgConnection, PgPool};
 
 pub use connect::{ConnectError, SCHEMA_VERSION};
 
+use connect::Size;
 use lane::{Lane, Work};
 use transaction::{Boxed, transact};
 
@@ -67,7 +68,16 @@ impl PostgresStore {
     /// Connects to a database of this build's schema version. `url`: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`; errors
     /// have a [`ConnectError`] as their source.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        let pools = connect::connect(url).await.map_err(|error| StoreError::new("connect", error))?;
+        Self::sized(url, Size::SERVICE).await
+    }
+
+    /// The same for a command that asks one thing after the other: one connection that reads, one that writes.
+    pub async fn connect_small(url: &str) -> Result<Self, StoreError> {
+        Self::sized(url, Size::COMMAND).await
+    }
+
+    async fn sized(url: &str, size: Size) -> Result<Self, StoreError> {
+        let pools = connect::connect(url, size).await.map_err(|error| StoreError::new("connect", error))?;
         let claims =
             Work { intent: "claim_task", task: |claim: &ClaimTask| &claim.task, run: claim::claim_tasks, tidy: None };
         let results = Work {
@@ -89,6 +99,11 @@ impl PostgresStore {
     /// this at once: one does it, the others wait.
     pub async fn migrate(url: &str) -> Result<(), StoreError> {
         connect::migrate(url).await.map_err(|error| StoreError::new("migrate", error))
+    }
+
+    /// Host, port and database, for people.
+    pub fn server(&self) -> &str {
+        &self.server
     }
 
     /// Waits until everything that was asked for is done and closes the connections.

@@ -1,18 +1,39 @@
 //! Reads for the command line that no service needs: what is left to do, samples by name, lengths, costs.
 
-use agentwrite::ids::{RunId, SampleId};
-use agentwrite::ports::StoreError;
+use std::collections::HashMap;
+
+use agentwrite::ids::{RunId, SampleId, Timestamp};
+use agentwrite::ports::{OutcomeTotals, OverviewStore, RunRow, StoreError, WholeLength};
+use agentwrite::sample::SampleState;
+use async_trait::async_trait;
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 
 use super::PostgresStore;
 use super::report::state;
 use super::rows::remark;
-use crate::columns::json;
-use crate::sqlite::{OutcomeTotals, WholeLength};
+use crate::columns::{json, run_state};
 
-impl PostgresStore {
-    /// Sections that samples with a plan still lack.
-    pub async fn open_sections(&self, run: &RunId) -> Result<u64, StoreError> {
+#[async_trait]
+impl OverviewStore for PostgresStore {
+    async fn run_list(&self, name: Option<&str>) -> Result<Vec<RunRow>, StoreError> {
+        let fail = |error: sqlx::Error| StoreError::new("run_list", error);
+        let rows = sqlx::query(sql!("run_list")).bind(name.map(remark)).fetch_all(&self.readers).await.map_err(fail)?;
+        let mut runs: Vec<RunRow> = rows.iter().map(run_row).collect::<Result<_, _>>().map_err(fail)?;
+        let ids: Vec<&str> = runs.iter().map(|run| run.run.as_str()).collect();
+        let counts: Vec<(String, String, i64)> =
+            sqlx::query_as(sql!("run_list_states")).bind(ids).fetch_all(&self.readers).await.map_err(fail)?;
+        let at: HashMap<String, usize> = (0..).zip(&runs).map(|(at, run)| (run.run.to_string(), at)).collect();
+        for (run, name, count) in counts {
+            let state = SampleState::ALL.iter().position(|state| state.as_str() == name);
+            if let (Some(at), Some(state)) = (at.get(&run), state) {
+                runs[*at].states[state] = count.max(0) as u64;
+            }
+        }
+        Ok(runs)
+    }
+
+    async fn open_sections(&self, run: &RunId) -> Result<u64, StoreError> {
         let open: i64 = sqlx::query_scalar(sql!("open_sections"))
             .bind(run.as_str())
             .fetch_one(&self.readers)
@@ -21,8 +42,7 @@ impl PostgresStore {
         Ok(open.max(0) as u64)
     }
 
-    /// Samples whose id starts with `name`, or else whose input row has the id `name`; at most `most`.
-    pub async fn samples_named(&self, run: &RunId, name: &str, most: u32) -> Result<Vec<SampleId>, StoreError> {
+    async fn samples_named(&self, run: &RunId, name: &str, most: u32) -> Result<Vec<SampleId>, StoreError> {
         let fail = |error: sqlx::Error| StoreError::new(format!("samples_named {name}"), error);
         let mut found: Vec<String> = sqlx::query_scalar(sql!("sample_prefix"))
             .bind(run.as_str())
@@ -44,8 +64,7 @@ impl PostgresStore {
         Ok(found.into_iter().map(SampleId::new).collect())
     }
 
-    /// Lengths of all whole texts, in input order.
-    pub async fn whole_lengths(&self, run: &RunId) -> Result<Vec<WholeLength>, StoreError> {
+    async fn whole_lengths(&self, run: &RunId) -> Result<Vec<WholeLength>, StoreError> {
         let fail = |error: sqlx::Error| StoreError::new(format!("whole_lengths {run}"), error);
         let rows =
             sqlx::query(sql!("whole_lengths")).bind(run.as_str()).fetch_all(&self.readers).await.map_err(fail)?;
@@ -62,8 +81,7 @@ impl PostgresStore {
             .map_err(fail)
     }
 
-    /// Attempts by how they ended.
-    pub async fn attempt_outcomes(&self, run: &RunId) -> Result<Vec<OutcomeTotals>, StoreError> {
+    async fn attempt_outcomes(&self, run: &RunId) -> Result<Vec<OutcomeTotals>, StoreError> {
         let fail = |error: sqlx::Error| StoreError::new(format!("attempt_outcomes {run}"), error);
         let rows =
             sqlx::query(sql!("attempt_outcomes")).bind(run.as_str()).fetch_all(&self.readers).await.map_err(fail)?;
@@ -84,12 +102,23 @@ impl PostgresStore {
             .map_err(fail)
     }
 
-    /// Violations of I2 as far as the store shows it: `(subject, what)`.
-    pub async fn unbacked(&self, run: &RunId) -> Result<Vec<(String, String)>, StoreError> {
+    async fn unbacked(&self, run: &RunId) -> Result<Vec<(String, String)>, StoreError> {
         sqlx::query_as(sql!("check_i2"))
             .bind(run.as_str())
             .fetch_all(&self.readers)
             .await
             .map_err(|error| StoreError::new(format!("unbacked {run}"), error))
     }
+}
+
+fn run_row(row: &PgRow) -> Result<RunRow, sqlx::Error> {
+    Ok(RunRow {
+        run: RunId::new(row.try_get::<String, _>("run")?),
+        name: row.try_get("name")?,
+        state: run_state(row.try_get("state")?)?,
+        reason: row.try_get("reason")?,
+        limits: json(row.try_get("limits")?)?,
+        created_at: Timestamp(row.try_get("created_at")?),
+        states: [0; 9],
+    })
 }

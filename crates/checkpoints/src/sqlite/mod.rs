@@ -34,7 +34,6 @@ use std::time::Duration;
 use agentwrite::ports::StoreError;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-pub use overview::{OutcomeTotals, WholeLength};
 use thread::{Begin, DatabaseThread};
 
 /// The schema version that this build reads and writes.

@@ -1,50 +1,32 @@
 //! Reads for the command line that no service needs: what is left to do, samples by name, lengths, costs, the file itself.
 
-use agentwrite::ids::{RunId, SampleId};
+use agentwrite::ids::{RunId, SampleId, Timestamp};
 use agentwrite::length::RequiredLength;
-use agentwrite::ports::StoreError;
-use agentwrite::sample::SampleState;
+use agentwrite::ports::{OutcomeTotals, OverviewStore, RunRow, StoreError, WholeLength};
+use async_trait::async_trait;
 use rusqlite::{Row, params};
 
 use super::SqliteStore;
-use super::report::state;
-use super::statement::{all, json_or_none, one};
+use super::report::{samples_by_state, state};
+use super::statement::{all, json, json_or_none, one};
+use crate::columns::run_state;
 
-/// The length of a whole text.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WholeLength {
-    /// Written, packed or rejected.
-    pub state: SampleState,
-    /// Words by the sample's counter.
-    pub words: u64,
-    /// What was asked for.
-    pub required: Option<RequiredLength>,
-    /// S_l, where a length is required and the sample is judged.
-    pub score: Option<f64>,
-}
+#[async_trait]
+impl OverviewStore for SqliteStore {
+    async fn run_list(&self, name: Option<&str>) -> Result<Vec<RunRow>, StoreError> {
+        let name = name.map(str::to_owned);
+        self.reader
+            .run("run_list", move |connection| {
+                let mut runs = all(connection, sql!("run_list"), [name.as_deref()], run_row)?;
+                for run in &mut runs {
+                    run.states = samples_by_state(connection, &run.run)?;
+                }
+                Ok(runs)
+            })
+            .await
+    }
 
-/// Attempts that ended alike.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutcomeTotals {
-    /// How they ended.
-    pub outcome: String,
-    /// How many there are.
-    pub attempts: u64,
-    /// Those that sent a request.
-    pub called: u64,
-    /// Settled price in nano-USD.
-    pub cost_nanousd: u64,
-    /// Reservations that still stand, in nano-USD.
-    pub reserved_nanousd: u64,
-    /// Prompt tokens.
-    pub prompt_tokens: u64,
-    /// Answer tokens.
-    pub completion_tokens: u64,
-}
-
-impl SqliteStore {
-    /// Sections that samples with a plan still lack.
-    pub async fn open_sections(&self, run: &RunId) -> Result<u64, StoreError> {
+    async fn open_sections(&self, run: &RunId) -> Result<u64, StoreError> {
         let run = run.clone();
         let open: i64 = self
             .reader
@@ -55,8 +37,7 @@ impl SqliteStore {
         Ok(open.max(0) as u64)
     }
 
-    /// Samples whose id starts with `name`, or else whose input row has the id `name`; at most `most`.
-    pub async fn samples_named(&self, run: &RunId, name: &str, most: u32) -> Result<Vec<SampleId>, StoreError> {
+    async fn samples_named(&self, run: &RunId, name: &str, most: u32) -> Result<Vec<SampleId>, StoreError> {
         let (run, name) = (run.clone(), name.to_owned());
         self.reader
             .run("samples_named", move |connection| {
@@ -71,8 +52,7 @@ impl SqliteStore {
             .await
     }
 
-    /// Lengths of all whole texts, in input order.
-    pub async fn whole_lengths(&self, run: &RunId) -> Result<Vec<WholeLength>, StoreError> {
+    async fn whole_lengths(&self, run: &RunId) -> Result<Vec<WholeLength>, StoreError> {
         let run = run.clone();
         self.reader
             .run("whole_lengths", move |connection| {
@@ -88,8 +68,7 @@ impl SqliteStore {
             .await
     }
 
-    /// Attempts by how they ended.
-    pub async fn attempt_outcomes(&self, run: &RunId) -> Result<Vec<OutcomeTotals>, StoreError> {
+    async fn attempt_outcomes(&self, run: &RunId) -> Result<Vec<OutcomeTotals>, StoreError> {
         let run = run.clone();
         self.reader
             .run("attempt_outcomes", move |connection| {
@@ -109,14 +88,15 @@ impl SqliteStore {
             .await
     }
 
-    /// Violations of I2 as far as the store shows it: `(subject, what)`.
-    pub async fn unbacked(&self, run: &RunId) -> Result<Vec<(String, String)>, StoreError> {
+    async fn unbacked(&self, run: &RunId) -> Result<Vec<(String, String)>, StoreError> {
         let run = run.clone();
         self.reader
             .run("unbacked", move |connection| all(connection, sql!("check_i2"), [run.as_str()], |row| row.try_into()))
             .await
     }
+}
 
+impl SqliteStore {
     /// What SQLite finds wrong with the file; empty if nothing is.
     pub async fn integrity(&self) -> Result<Vec<String>, StoreError> {
         let said: Vec<String> = self
@@ -125,4 +105,16 @@ impl SqliteStore {
             .await?;
         Ok(said.into_iter().filter(|line| line != "ok").collect())
     }
+}
+
+fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
+    Ok(RunRow {
+        run: RunId::new(row.get::<_, String>("run")?),
+        name: row.get("name")?,
+        state: run_state(row.get_ref("state")?.as_str()?)?,
+        reason: row.get("reason")?,
+        limits: json(row, "limits")?,
+        created_at: Timestamp(row.get("created_at")?),
+        states: [0; 9],
+    })
 }

@@ -135,13 +135,20 @@ pub(super) fn read_totals(connection: &Connection, run: &RunId) -> rusqlite::Res
         })
     })?;
     let Some(mut totals) = counters else { return Ok(None) };
-    let states: Vec<(String, i64)> = all(connection, sql!("totals_states"), [run.as_str()], |row| row.try_into())?;
-    for (name, count) in states {
+    totals.states = samples_by_state(connection, run)?;
+    Ok(Some(totals))
+}
+
+/// Samples of a run, in the order of [`SampleState::ALL`].
+pub(super) fn samples_by_state(connection: &Connection, run: &RunId) -> rusqlite::Result<[u64; 9]> {
+    let counts: Vec<(String, i64)> = all(connection, sql!("totals_states"), [run.as_str()], |row| row.try_into())?;
+    let mut states = [0; 9];
+    for (name, count) in counts {
         if let Some(index) = SampleState::ALL.iter().position(|state| state.as_str() == name) {
-            totals.states[index] = count.max(0) as u64;
+            states[index] = count.max(0) as u64;
         }
     }
-    Ok(Some(totals))
+    Ok(states)
 }
 
 /// Reads the column `state` of a sample.

@@ -14,6 +14,7 @@ mod guards;
 mod kinds;
 mod material;
 mod numbers;
+mod overview;
 mod pack;
 mod player;
 mod postgres_connect;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agentwrite::config::{Limits, RunConfig};
 use agentwrite::ids::RunId;
-use agentwrite::ports::{Admit, ClaimTask, DispatchStore, ReportStore, RunStore, TaskStore};
+use agentwrite::ports::{Admit, ClaimTask, DispatchStore, OverviewStore, ReportStore, RunStore, TaskStore};
 use checkpoints::postgres::PostgresStore;
 use futures_util::future::join_all;
 use servers::postgres::{Postgres, Settings};

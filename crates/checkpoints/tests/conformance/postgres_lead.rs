@@ -21,6 +21,10 @@ async fn one_leads_until_it_steps_down_or_lapses() {
     store.step_down("planner run_1", &a).await.unwrap();
     assert_eq!(store.lead("planner run_1", &b, Duration::ZERO).await.unwrap(), Some(2));
     assert_eq!(store.lead("planner run_1", &a, long).await.unwrap(), Some(3), "b's lease was over at once");
+    assert_eq!(store.leader("planner run_1").await.unwrap(), Some(a));
+    assert_eq!(store.leader("planner run_3").await.unwrap(), None);
+    store.lead("planner run_3", &b, Duration::ZERO).await.unwrap();
+    assert_eq!(store.leader("planner run_3").await.unwrap(), None, "its lease is over");
     assert!(store.time().await.unwrap().0 > 1_600_000_000_000);
     store.close().await;
 }

@@ -7,8 +7,8 @@ use std::fs;
 use std::path::Path;
 
 use dataset::{
-    CardOptions, DatasetFolder, Manifest, Message, Models, OrdinalRange, PlanStep, RequiredLength, Row, RowTally,
-    ShardFile, ShardFormat, ShardName, ShardSink, card, encode_jsonl, encode_parquet,
+    CardOptions, DatasetFolder, DatasetPlace, Manifest, Message, Models, OrdinalRange, PlanStep, RequiredLength, Row,
+    RowTally, ShardFile, ShardFormat, ShardName, card, encode_jsonl, encode_parquet,
 };
 
 /// Writes the folder and returns its manifest.
@@ -35,8 +35,7 @@ pub fn write(root: &Path) -> Result<Manifest, Box<dyn Error>> {
         for (format, bytes) in
             [(ShardFormat::Parquet, encode_parquet(rows)?), (ShardFormat::Jsonl, encode_jsonl(rows)?)]
         {
-            let staged = folder.stage(shard.file(format), &bytes, "a1b2")?;
-            let published = folder.publish(staged)?;
+            let published = folder.put_shard(shard.file(format), &bytes, "a1b2")?;
             manifest.files.push(ShardFile::new(&published, rows.len() as u64, ordinals));
         }
         manifest.tally.merge(&RowTally::of(rows));
@@ -46,7 +45,8 @@ pub fn write(root: &Path) -> Result<Manifest, Box<dyn Error>> {
     folder.write_card(&card(&manifest, &CardOptions::default()), "a1b2")?;
 
     let orphan = encode_parquet(&[filled_row(600)])?;
-    drop(folder.stage(ShardName::Range(3).file(ShardFormat::Parquet), &orphan, "orphan")?);
+    let orphaned = folder.shard_path(ShardName::Range(3).file(ShardFormat::Parquet));
+    fs::write(orphaned.with_added_extension("tmp-orphan"), &orphan)?;
     fs::write(root.join("longhand.db"), b"SQLite format 3\0")?;
     Ok(manifest)
 }

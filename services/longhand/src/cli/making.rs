@@ -80,9 +80,9 @@ pub struct WorkArgs {
 /// `resume`.
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
-    /// The run's folder
-    #[arg(value_name = "DIR")]
-    pub dir: PathBuf,
+    /// A run's folder, or a run of the distributed edition: its id, the start of it, or its name
+    #[arg(value_name = "RUN|DIR")]
+    pub place: String,
     #[command(flatten)]
     pub endpoint: EndpointArgs,
     #[command(flatten)]
@@ -104,6 +104,14 @@ pub struct SubmitArgs {
     pub models: ModelArgs,
     #[command(flatten)]
     pub limits: LimitFlags,
+    #[command(flatten)]
+    pub share: ShareArgs,
+    /// The endpoint that writes it, by its name
+    #[arg(long, value_name = "NAME", default_value = crate::wiring::ENDPOINT)]
+    pub endpoint: String,
+    /// Do not ask before a paid run
+    #[arg(long)]
+    pub yes: bool,
     /// Wait for the end of the run; the exit code is that of `run`
     #[arg(long)]
     pub wait: bool,
@@ -139,7 +147,7 @@ pub enum ServeRole {
 }
 
 /// Where the models are, and which.
-#[derive(Debug, Args, Default)]
+#[derive(Debug, Args, Default, PartialEq)]
 pub struct EndpointArgs {
     #[command(flatten)]
     pub address: AddressArgs,
@@ -148,7 +156,7 @@ pub struct EndpointArgs {
 }
 
 /// Where the models are.
-#[derive(Debug, Args, Default, Clone)]
+#[derive(Debug, Args, Default, Clone, PartialEq)]
 pub struct AddressArgs {
     /// OpenAI-compatible base URL [default: OPENAI_BASE_URL, else https://api.openai.com/v1]
     #[arg(long, value_name = "URL")]
@@ -159,7 +167,7 @@ pub struct AddressArgs {
 }
 
 /// Which models.
-#[derive(Debug, Args, Default, Clone)]
+#[derive(Debug, Args, Default, Clone, PartialEq)]
 pub struct ModelArgs {
     /// Model of both roles
     #[arg(long, value_name = "NAME")]
@@ -170,7 +178,7 @@ pub struct ModelArgs {
 }
 
 /// Limits that may change while a run runs.
-#[derive(Debug, Args, Default, Clone)]
+#[derive(Debug, Args, Default, Clone, PartialEq)]
 pub struct LimitFlags {
     /// Most calls in flight
     #[arg(long, value_name = "N")]
@@ -193,6 +201,14 @@ pub struct LimitFlags {
     /// Price of answer tokens
     #[arg(long, value_name = "USD_PER_M")]
     pub price_out: Option<f64>,
+}
+
+/// A run's share among the runs of a fleet.
+#[derive(Debug, Args, Default, Clone, Copy)]
+pub struct ShareArgs {
+    /// Share of the slots, against other runs at work: 1 to 100 [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(agentwrite::config::Limits::MOST_WEIGHT)))]
+    pub weight: Option<u32>,
 }
 
 /// Layouts of the write prompt.

@@ -4,14 +4,22 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::LimitFlags;
+use super::{LimitFlags, ShareArgs};
 
 /// A run, and how to print.
 #[derive(Debug, Args)]
 pub struct PlaceArgs {
-    /// A run's folder (or, distributed, its id)
+    /// A run's folder, or a run of the distributed edition: its id, the start of it, or its name
     #[arg(value_name = "RUN|DIR")]
     pub place: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `runs`.
+#[derive(Debug, Args)]
+pub struct RunsArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -20,11 +28,15 @@ pub struct PlaceArgs {
 /// `status`.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    #[command(flatten)]
-    pub at: PlaceArgs,
+    /// A run's folder, or a run of the distributed edition: its id, the start of it, or its name
+    #[arg(value_name = "RUN|DIR", default_value = ".")]
+    pub place: String,
     /// Keep showing until the run ends
     #[arg(long)]
     pub watch: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `samples`.
@@ -55,7 +67,7 @@ pub struct InspectArgs {
     /// So many samples by chance
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1")]
     pub random: Option<u32>,
-    /// The run
+    /// The run: a folder, or the id or name of a run of the distributed edition
     #[arg(long = "in", value_name = "RUN|DIR", default_value = ".")]
     pub place: String,
     /// The whole text
@@ -104,6 +116,8 @@ pub struct LimitsArgs {
     pub at: PlaceArgs,
     #[command(flatten)]
     pub limits: LimitFlags,
+    #[command(flatten)]
+    pub share: ShareArgs,
 }
 
 /// `repack`.

@@ -1,7 +1,5 @@
 //! Arguments of what needs no run: `doctor`, `config`, `simulate-llm`.
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
 
 use super::EndpointArgs;
@@ -9,9 +7,9 @@ use super::EndpointArgs;
 /// `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// A run's folder: database, invariants, shard files
-    #[arg(value_name = "DIR")]
-    pub dir: Option<PathBuf>,
+    /// A run's folder, or a run of the distributed edition: database, invariants, shard files
+    #[arg(value_name = "RUN|DIR")]
+    pub place: Option<String>,
     /// Ask the endpoint what it can do (two small calls)
     #[arg(long = "endpoint")]
     pub check_endpoint: bool,

@@ -1,44 +1,43 @@
 //! `longhand pause|cancel RUN|DIR`: an operator's wish, which a runner at work acts on within a second.
 
 use std::io::Write;
+use std::path::Path;
 
-use agentwrite::ports::{Clock, Control, ReportStore, Run, RunState, RunStore};
+use agentwrite::ports::{Control, Run, RunState};
 use agentwrite::sample::SampleState;
-use worker::SystemClock;
 
 use crate::cli::PlaceArgs;
 use crate::commands::status::put_control;
 use crate::fault::{Exit, Fault};
-use crate::folder::Folder;
 use crate::output::put;
 use crate::place::Place;
 use crate::tables::plural;
 
 /// Pauses.
-pub async fn pause(args: &PlaceArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
-    let place = Place::operate(&args.place).await?;
+pub async fn pause(config_file: Option<&Path>, args: &PlaceArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
+    let place = Place::operate(config_file, &args.place).await?;
     let after = wish(&place, &Control::Pause { reason: "user".to_owned() }).await?;
     let changed = after.state != place.run.state;
     if args.json {
         put_control(out, &after, changed)?;
     } else if changed {
         let calls = place.store.totals(&after.id).await?.in_flight;
-        let calls = if Folder::has_runner(&place.dir) && calls > 0 {
+        let calls = if place.at_work().await? && calls > 0 {
             format!("; {} in flight will be recorded", plural(calls, "call"))
         } else {
             String::new()
         };
-        put(out, &format!("paused{calls}\nnext     longhand resume {}\n", args.place))?;
+        put(out, &format!("paused{calls}\nnext     {}\n", place.resume()))?;
     } else {
         put(out, &format!("nothing to pause: the run is {}\n", standing(&after)))?;
     }
-    place.store.close().await;
+    place.close().await;
     Ok(Exit::Done)
 }
 
 /// Cancels.
-pub async fn cancel(args: &PlaceArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
-    let place = Place::operate(&args.place).await?;
+pub async fn cancel(config_file: Option<&Path>, args: &PlaceArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
+    let place = Place::operate(config_file, &args.place).await?;
     let before = place.store.totals(&place.run.id).await?;
     let after = wish(&place, &Control::Cancel).await?;
     let changed = after.state != place.run.state;
@@ -52,22 +51,24 @@ pub async fn cancel(args: &PlaceArgs, out: &mut dyn Write) -> Result<Exit, Fault
             "cancelled: {} stopped, {} with a whole text kept\nnext     longhand export {} --format jsonl --state packed,written --to FILE.jsonl\n",
             plural(stopped, "sample"),
             plural(kept, "sample"),
-            args.place
+            place.name
         );
         put(out, &text)?;
     } else {
         put(out, &format!("nothing to cancel: the run is {}\n", standing(&after)))?;
     }
-    place.store.close().await;
+    place.close().await;
     Ok(Exit::Done)
 }
 
-async fn wish(place: &Place, control: &Control) -> Result<Run, Fault> {
-    let after = place.store.control(&place.run.id, "command line", control, SystemClock.now()).await?;
+/// Carries a wish out; the run after it.
+pub(super) async fn wish(place: &Place, control: &Control) -> Result<Run, Fault> {
+    let after = place.store.control(&place.run.id, "command line", control, place.clock.now()).await?;
     after.ok_or_else(|| Fault::new("not_found", Exit::NotFound, format!("run {} is gone", place.run.name)))
 }
 
-fn standing(run: &Run) -> String {
+/// A run's state, and why.
+pub(super) fn standing(run: &Run) -> String {
     match (run.state, &run.reason) {
         (RunState::Paused | RunState::Failed, Some(reason)) => format!("{} ({reason})", run.state.as_str()),
         (state, _) => state.as_str().to_owned(),

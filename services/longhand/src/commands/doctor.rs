@@ -1,4 +1,4 @@
-//! `longhand doctor DIR`: whether a run's folder keeps every promise. Reads only; may run beside a runner.
+//! `longhand doctor RUN|DIR`: whether a run keeps every promise. Reads only; may run beside whoever works on it.
 
 mod endpoint;
 mod shards;
@@ -6,18 +6,19 @@ mod shards;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use agentwrite::ports::{PackStore, ReportStore, RunState};
-use checkpoints::sqlite::SCHEMA_VERSION;
+use agentwrite::ports::RunState;
+use checkpoints::{postgres, sqlite};
 use serde_json::{Value, json};
 
 use crate::cli::DoctorArgs;
 use crate::fault::{Exit, Fault};
+use crate::fleet::lead;
 use crate::folder::Folder;
 use crate::output::{put, put_json};
-use crate::place::{DATABASE, Place};
+use crate::place::{DATABASE, Home, Place};
 use crate::tables::{Align, Table, bytes, count, one_line, plural};
 
 /// The invariants in words.
@@ -38,58 +39,98 @@ const SHOWN: usize = 5;
 struct Check {
     name: &'static str,
     what: String,
-    /// What is wrong: `(subject, what)`.
-    broken: Vec<(String, String)>,
+    /// What is wrong: `(subject, what)`; `None` if it was not looked at.
+    broken: Option<Vec<(String, String)>>,
+}
+
+impl Check {
+    fn is_broken(&self) -> bool {
+        self.broken.as_ref().is_some_and(|broken| !broken.is_empty())
+    }
 }
 
 /// Examines.
 pub async fn run(config_file: Option<&Path>, args: &DoctorArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
     if args.check_endpoint {
         let exit = endpoint::run(config_file, args, out).await?;
-        if args.dir.is_none() {
+        if args.place.is_none() {
             return Ok(exit);
         }
     }
-    let Some(dir) = &args.dir else {
+    let Some(place) = &args.place else {
         return Err(Fault::usage("no_dir", "there is nothing to look at")
-            .help("longhand doctor DIR, or longhand doctor --endpoint"));
+            .help("longhand doctor DIR, longhand doctor RUN, or longhand doctor --endpoint"));
     };
-    let place = Place::read(&dir.display().to_string()).await?;
-    let runner = Folder::has_runner(&place.dir);
-    let checks = examine(&place, runner).await?;
-    let healthy = checks.iter().all(|check| check.broken.is_empty());
-    let free = free_bytes(&place.dir);
+    let place = Place::read(config_file, place).await?;
+    let at_work = place.at_work().await?;
+    let shards = shard_folder(&place)?;
+    let checks = examine(&place, at_work, shards.as_deref()).await?;
+    let healthy = !checks.iter().any(Check::is_broken);
+    let free = shards.as_deref().and_then(free_bytes);
     if args.json {
-        put_json(out, &as_json(&checks, healthy, free, runner))?;
+        put_json(out, &as_json(&place, &checks, healthy, free, at_work))?;
     } else {
         put(out, &as_text(&checks))?;
-        put(out, &surroundings(&place.dir, free, runner))?;
+        put(out, &surroundings(&place, free, at_work))?;
     }
+    place.close().await;
     Ok(if healthy { Exit::Done } else { Exit::WorkFailed })
 }
 
-async fn examine(place: &Place, runner: bool) -> Result<Vec<Check>, Fault> {
-    let integrity = place.store.integrity().await?;
-    let mut checks = vec![Check {
-        name: "file",
-        what: format!("{DATABASE} is sound, schema version {SCHEMA_VERSION}"),
-        broken: integrity.into_iter().map(|line| (DATABASE.to_owned(), line)).collect(),
-    }];
+/// The folder in which the run's shards are, where one is known.
+fn shard_folder(place: &Place) -> Result<Option<PathBuf>, Fault> {
+    match &place.home {
+        Home::Folder { dir, .. } => Ok(Some(dir.clone())),
+        Home::Fleet { settings, .. } if settings.shards.url.is_empty() => Ok(None),
+        Home::Fleet { settings, .. } => Ok(Some(settings.shards.folder()?.join(place.run.id.as_str()))),
+    }
+}
+
+async fn examine(place: &Place, at_work: bool, shards: Option<&Path>) -> Result<Vec<Check>, Fault> {
+    let mut checks = vec![store(place).await?];
     let mut found = violations(place).await?;
-    if runner && !found.is_empty() {
+    if !found.is_empty() && (at_work || !place.is_folder()) {
         // Several statements see several moments of a run at work: only what is there twice is there.
         let again = violations(place).await?;
         found.retain(|violation| again.contains(violation));
     }
-    let published = place.store.published(&place.run.id).await?;
-    let settled = place.run.state == RunState::Done && !runner;
-    found.extend(shards::violations(&place.dir, &published, settled));
+    if let Some(dir) = shards {
+        let settled = place.run.state == RunState::Done && !packs(place).await?;
+        let published = place.store.published(&place.run.id).await?;
+        found.extend(shards::violations(dir, &published, settled));
+    }
     for (name, words) in INVARIANTS {
         let broken =
             found.iter().filter(|(of, _, _)| of == name).map(|(_, subject, what)| (subject.clone(), what.clone()));
-        checks.push(Check { name, what: words.to_owned(), broken: broken.collect() });
+        let looked = name != "I7" || shards.is_some();
+        let what = if looked { words.to_owned() } else { format!("{words}: LONGHAND__SHARDS__URL is not set here") };
+        checks.push(Check { name, what, broken: looked.then(|| broken.collect()) });
     }
     Ok(checks)
+}
+
+/// The database itself.
+async fn store(place: &Place) -> Result<Check, Fault> {
+    Ok(match &place.home {
+        Home::Folder { database, .. } => Check {
+            name: "file",
+            what: format!("{DATABASE} is sound, schema version {}", sqlite::SCHEMA_VERSION),
+            broken: Some(database.integrity().await?.into_iter().map(|line| (DATABASE.to_owned(), line)).collect()),
+        },
+        Home::Fleet { database, .. } => Check {
+            name: "store",
+            what: format!("{} answers, schema version {}", database.server(), postgres::SCHEMA_VERSION),
+            broken: Some(Vec::new()),
+        },
+    })
+}
+
+/// Whether somebody writes shards and manifest of the run.
+async fn packs(place: &Place) -> Result<bool, Fault> {
+    match &place.home {
+        Home::Folder { dir, .. } => Ok(Folder::has_runner(dir)),
+        Home::Fleet { database, .. } => Ok(database.leader(&lead::name("packer", &place.run.id)).await?.is_some()),
+    }
 }
 
 /// `(invariant, subject, what)` of everything that the store alone can show.
@@ -104,48 +145,64 @@ fn as_text(checks: &[Check]) -> String {
     let mut out = String::new();
     for check in checks {
         let mut table = Table::new(&[("", Align::Left), ("", Align::Left), ("", Align::Left)]);
-        let verdict = if check.broken.is_empty() { "ok" } else { "broken" };
+        let verdict = match &check.broken {
+            None => "-",
+            Some(broken) if broken.is_empty() => "ok",
+            Some(_) => "broken",
+        };
         table.row([format!("{:<5}", check.name), format!("{verdict:<6}"), check.what.clone()]);
         out.push_str(&table.render(0));
-        for (subject, what) in check.broken.iter().take(SHOWN) {
+        let broken = check.broken.as_deref().unwrap_or_default();
+        for (subject, what) in broken.iter().take(SHOWN) {
             let _ = writeln!(out, "               {subject}: {}", one_line(what, 160));
         }
-        if check.broken.len() > SHOWN {
-            let _ = writeln!(out, "               and {} more", count((check.broken.len() - SHOWN) as u64));
+        if broken.len() > SHOWN {
+            let _ = writeln!(out, "               and {} more", count((broken.len() - SHOWN) as u64));
         }
     }
     out
 }
 
-fn surroundings(dir: &Path, free: Option<u64>, runner: bool) -> String {
+fn surroundings(place: &Place, free: Option<u64>, at_work: bool) -> String {
+    let disk = free.map_or("free space unknown".to_owned(), |free| format!("{} free", bytes(free)));
+    match &place.home {
+        Home::Folder { dir, .. } => around_folder(place, dir, &disk, at_work),
+        Home::Fleet { .. } => {
+            let work = if at_work { "a planner is at work on it" } else { "no planner is at work on it" };
+            let disk = free.map_or(String::new(), |_| format!("disk   {disk} for shards\n"));
+            format!("{disk}work   {work}\n")
+        }
+    }
+}
+
+fn around_folder(place: &Place, dir: &Path, disk: &str, runner: bool) -> String {
     let size = |name: &str| std::fs::metadata(dir.join(name)).map_or(0, |metadata| metadata.len());
     let log = size(&format!("{DATABASE}-wal"));
     let spooled = std::fs::read_dir(dir.join("spool")).map_or(0, |entries| entries.count() as u64);
     let mut out = format!("store  {}, log {}\n", bytes(size(DATABASE)), bytes(log));
-    let _ = writeln!(
-        out,
-        "disk   {}",
-        free.map_or("free space unknown".to_owned(), |free| format!("{} free", bytes(free)))
-    );
+    let _ = writeln!(out, "disk   {disk}");
     let _ = writeln!(out, "work   {}", if runner { "a runner is at work" } else { "no runner is at work" });
     if spooled > 0 && !runner {
         let answers = plural(spooled, "file");
-        let _ = writeln!(out, "spool  {answers} wait for the next start: `longhand resume {}`", dir.display());
+        let _ = writeln!(out, "spool  {answers} wait for the next start: `{}`", place.resume());
     }
     out
 }
 
-fn as_json(checks: &[Check], healthy: bool, free: Option<u64>, runner: bool) -> Value {
+fn as_json(place: &Place, checks: &[Check], healthy: bool, free: Option<u64>, at_work: bool) -> Value {
     let checks: Vec<Value> = checks
         .iter()
         .map(|check| {
-            let broken: Vec<Value> =
-                check.broken.iter().map(|(subject, what)| json!({"subject": subject, "what": what})).collect();
-            json!({"name": check.name, "what": check.what, "ok": broken.is_empty(), "broken": broken})
+            let broken = check.broken.as_deref().unwrap_or_default();
+            let listed: Vec<Value> =
+                broken.iter().map(|(subject, what)| json!({"subject": subject, "what": what})).collect();
+            let ok = check.broken.as_ref().map(Vec::is_empty);
+            json!({"name": check.name, "what": check.what, "ok": ok, "broken": listed})
         })
         .collect();
-    json!({"schema": 1, "ok": healthy, "schema_version": SCHEMA_VERSION, "checks": checks, "free_bytes": free,
-        "runner": runner})
+    let version = if place.is_folder() { sqlite::SCHEMA_VERSION } else { postgres::SCHEMA_VERSION };
+    json!({"schema": 1, "run": place.run.id, "ok": healthy, "schema_version": version, "checks": checks,
+        "free_bytes": free, "runner": at_work})
 }
 
 /// Free bytes on the folder's disk, as `df` tells; the standard library can't.

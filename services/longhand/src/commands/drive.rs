@@ -1,6 +1,6 @@
 //! What `run` and `resume` share: flags as settings, the question before a paid run, driving, the closing lines.
 
-use std::io::{IsTerminal, Write as _};
+use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use crate::embedded::{Embedded, Ended};
 use crate::endpoint::Endpoint;
 use crate::fault::{Exit, Fault};
 use crate::folder::Folder;
+use crate::output::put;
 use crate::settings::Settings;
 use crate::signals::Stopped;
 
@@ -144,6 +145,7 @@ pub async fn drive(
     endpoint: Endpoint,
     settings: &Settings,
     json: bool,
+    out: &mut dyn Write,
 ) -> Result<Exit, Fault> {
     let dir = folder.dir.clone();
     if run.config.synthetic {
@@ -164,7 +166,7 @@ pub async fn drive(
     let totals = store.totals(&ended.run.id).await?;
     let exit = exit_of(&ended, &totals);
     if json {
-        println!("{}", super::status::json(&ended.run, &totals, None));
+        put(out, &format!("{}\n", super::status::json(&ended.run, &totals, None)))?;
     }
     closing(&dir, &ended, &totals);
     store.close().await;

@@ -9,9 +9,10 @@ mod sink;
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 
 use agentwrite::config::RunConfig;
-use agentwrite::ports::{PackedSample, ReportStore, RunStore, SampleDetail, SampleFilter};
+use agentwrite::ports::{PackedSample, SampleDetail, SampleFilter};
 use agentwrite::sample::SampleState;
 use dataset::Row;
 use serde_json::json;
@@ -40,10 +41,10 @@ struct Exported {
 }
 
 /// Exports.
-pub async fn run(args: &ExportArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
+pub async fn run(config_file: Option<&Path>, args: &ExportArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
     let states: Vec<SampleState> = args.state.iter().map(|state| names::state(state)).collect::<Result<_, _>>()?;
     let filters: Vec<Where> = args.filter.iter().map(|text| Where::parse(text)).collect::<Result<_, _>>()?;
-    let place = Place::read(&args.at.place).await?;
+    let place = Place::read(config_file, &args.at.place).await?;
     let mut sink = Sink::open(args.format, &args.to, args.overwrite)?;
     let mut export = Export { place: &place, configs: BTreeMap::new(), without_text: 0 };
     let mut filter = SampleFilter { state: only(&states), error: None, after: None };
@@ -65,6 +66,7 @@ pub async fn run(args: &ExportArgs, out: &mut dyn Write) -> Result<Exit, Fault> 
             None => break,
         }
     }
+    place.close().await;
     let files = sink.finish()?;
     let without_text = export.without_text;
     if without_text > 0 {

@@ -26,7 +26,7 @@ pub async fn run(config_file: Option<&Path>, json: bool, out: &mut dyn Write) ->
 }
 
 async fn database(settings: &Settings) -> Result<Value, Fault> {
-    let store = servers::database(settings).await?;
+    let store = servers::database_of_a_command(settings).await?;
     let now = store.time().await;
     store.close().await;
     now?;

@@ -5,10 +5,11 @@ mod prompt;
 
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 
 use agentwrite::clean;
 use agentwrite::ids::SampleId;
-use agentwrite::ports::{Dice, ReportStore, SampleDetail, SampleFilter};
+use agentwrite::ports::{Dice, SampleDetail, SampleFilter};
 use agentwrite::sample::SampleState;
 use serde_json::{Value, json};
 use worker::RandomDice;
@@ -23,8 +24,8 @@ use crate::place::Place;
 const MOST_RANDOM: u32 = 1_000;
 
 /// Inspects.
-pub async fn run(args: &InspectArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
-    let place = Place::read(&args.place).await?;
+pub async fn run(config_file: Option<&Path>, args: &InspectArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
+    let place = Place::read(config_file, &args.place).await?;
     let samples = match (&args.sample, args.random) {
         (Some(name), _) => vec![names::sample(&place, name).await?],
         (None, wanted) => by_chance(&place, wanted.unwrap_or(1), &RandomDice::default()).await?,
@@ -47,6 +48,7 @@ pub async fn run(args: &InspectArgs, out: &mut dyn Write) -> Result<Exit, Fault>
     if args.json {
         put_json(out, &envelope(args, documents))?;
     }
+    place.close().await;
     Ok(Exit::Done)
 }
 
@@ -77,7 +79,7 @@ async fn text(args: &InspectArgs, place: &Place, detail: &SampleDetail) -> Resul
     if args.text {
         return Ok(format!("{}\n", whole_text(detail)));
     }
-    Ok(page::text(&place.run, detail, &args.place))
+    Ok(page::text(&place.run, detail, &place.name))
 }
 
 async fn document(args: &InspectArgs, place: &Place, detail: &SampleDetail) -> Result<Value, Fault> {

@@ -1,13 +1,14 @@
 //! `longhand limits RUN|DIR`: shows the limits of a run, or changes them, also while it runs.
 
 use std::io::Write;
+use std::path::Path;
 
 use agentwrite::config::Limits;
-use agentwrite::ports::{Clock, Control, RunState, RunStore};
+use agentwrite::ports::{Control, RunState};
 use serde_json::json;
-use worker::SystemClock;
 
-use crate::cli::LimitsArgs;
+use crate::cli::{LimitFlags, LimitsArgs};
+use crate::commands::control::wish;
 use crate::commands::drive::merged_limits;
 use crate::commands::status::limits_json;
 use crate::fault::{Exit, Fault};
@@ -16,25 +17,41 @@ use crate::place::Place;
 use crate::tables::{Align, Table, count, usd};
 
 /// Shows or changes.
-pub async fn run(args: &LimitsArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
-    let seen = Place::read(&args.at.place).await?;
-    let before = seen.run.limits;
-    let after = merged_limits(&before, &args.limits)?;
+pub async fn run(config_file: Option<&Path>, args: &LimitsArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
+    let change = args.limits != LimitFlags::default() || args.share.weight.is_some();
+    let place = if change {
+        Place::operate(config_file, &args.at.place).await?
+    } else {
+        Place::read(config_file, &args.at.place).await?
+    };
+    let before = place.run.limits;
+    let after = wanted(&place, args)?;
     if after != before {
-        let place = Place::operate(&args.at.place).await?;
-        place.store.control(&place.run.id, "command line", &Control::Limits(after), SystemClock.now()).await?;
-        place.store.close().await;
+        wish(&place, &Control::Limits(after)).await?;
     }
     if args.at.json {
         let (before, after) = (limits_json(&before), limits_json(&after));
-        put_json(out, &json!({"schema": 1, "run": seen.run.id, "before": before, "after": after}))?;
-        return Ok(Exit::Done);
+        put_json(out, &json!({"schema": 1, "run": place.run.id, "before": before, "after": after}))?;
+    } else {
+        put(out, &table(&before, &after))?;
+        if after != before && place.run.state == RunState::Paused {
+            eprintln!("the run is paused: `{}` goes on", place.resume());
+        }
     }
-    put(out, &table(&before, &after))?;
-    if after != before && seen.run.state == RunState::Paused {
-        eprintln!("the run is paused: `longhand resume {}` goes on", args.at.place);
-    }
+    place.close().await;
     Ok(Exit::Done)
+}
+
+/// The run's limits with what is asked for on top.
+fn wanted(place: &Place, args: &LimitsArgs) -> Result<Limits, Fault> {
+    let limits = merged_limits(&place.run.limits, &args.limits)?;
+    let Some(weight) = args.share.weight else { return Ok(limits) };
+    if place.is_folder() {
+        return Err(Fault::usage("weight", format!("{} shares its endpoint with no other run", place.name))
+            .because("a weight divides the slots of a fleet among its runs")
+            .help("a folder has --concurrency N"));
+    }
+    Ok(Limits { weight, ..limits })
 }
 
 fn table(before: &Limits, after: &Limits) -> String {
@@ -45,7 +62,7 @@ fn table(before: &Limits, after: &Limits) -> String {
     table.render(0)
 }
 
-fn lines(limits: &Limits) -> [(&'static str, String); 5] {
+fn lines(limits: &Limits) -> [(&'static str, String); 6] {
     let none = || "none".to_owned();
     [
         ("concurrency", count(limits.concurrency.into())),
@@ -67,5 +84,6 @@ fn lines(limits: &Limits) -> [(&'static str, String); 5] {
                 },
             ),
         ),
+        ("weight", count(limits.weight.into())),
     ]
 }

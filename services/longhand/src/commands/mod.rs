@@ -16,6 +16,7 @@ pub mod report;
 pub mod resume;
 pub mod retry;
 pub mod run;
+pub mod runs;
 pub mod samples;
 pub mod serve;
 pub mod simulate_llm;

@@ -41,7 +41,7 @@ pub async fn sample(place: &Place, text: &str) -> Result<SampleId, Fault> {
         if text.is_empty() { Vec::new() } else { place.store.samples_named(&place.run.id, text, SHOWN + 1).await? };
     match found.len() {
         0 => Err(Fault::new("not_found", Exit::NotFound, format!("run {} has no sample {text}", place.run.name))
-            .help(format!("`longhand samples {}` lists them", place.dir.display()))),
+            .help(format!("`longhand samples {}` lists them", place.name))),
         1 => Ok(found.remove(0)),
         many => {
             let mut names: Vec<&str> = found.iter().take(SHOWN as usize).map(SampleId::as_str).collect();

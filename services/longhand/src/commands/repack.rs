@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use agentwrite::gates::sample::SamplePolicy;
 use agentwrite::ids::OwnerId;
 use serde_json::{Value, json};
 use shard_packer::{PackError, RepackReport, RepackSource};
-use worker::{RandomDice, SystemClock};
+use worker::RandomDice;
 
 use crate::cli::RepackArgs;
 use crate::fault::{Exit, Fault, chain_of};
@@ -17,19 +18,20 @@ use crate::place::Place;
 use crate::settings::nearest;
 
 /// Repacks.
-pub async fn run(args: &RepackArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
-    let place = Place::read(&args.at.place).await?;
+pub async fn run(config_file: Option<&Path>, args: &RepackArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
+    let place = Place::read(config_file, &args.at.place).await?;
     let policy = policy(&place.run.config.sample_policy, &args.gate)?;
     let source = RepackSource {
         packs: Arc::clone(&place.store) as Arc<_>,
         runs: Arc::clone(&place.store) as Arc<_>,
         report: Arc::clone(&place.store) as Arc<_>,
-        clock: Arc::new(SystemClock),
+        clock: Arc::clone(&place.clock),
         run: place.run.id.clone(),
         owner: OwnerId::new(RandomDice::default().id("own")),
         eval: None,
     };
     let report = shard_packer::repack(&source, &policy, &args.to).await.map_err(|error| fault(args, &error))?;
+    place.close().await;
     if args.at.json {
         put_json(out, &as_json(args, &report))?;
     } else {

@@ -4,10 +4,10 @@ mod lengths;
 
 use std::fmt::Write as _;
 use std::io::Write;
+use std::path::Path;
 
-use agentwrite::ports::{FailureGroup, ReportStore, Run, Totals};
+use agentwrite::ports::{FailureGroup, OutcomeTotals, Run, Totals};
 use agentwrite::sample::SampleState;
-use checkpoints::sqlite::{OutcomeTotals, WholeLength};
 use serde_json::{Value, json};
 
 use crate::cli::PlaceArgs;
@@ -29,18 +29,18 @@ struct Facts {
 }
 
 /// Reports.
-pub async fn run(args: &PlaceArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
-    let place = Place::read(&args.place).await?;
+pub async fn run(config_file: Option<&Path>, args: &PlaceArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
+    let place = Place::read(config_file, &args.place).await?;
     let (store, id) = (&place.store, &place.run.id);
-    let whole: Vec<WholeLength> = store.whole_lengths(id).await?;
     let facts = Facts {
         totals: store.totals(id).await?,
         failures: store.failures(id).await?,
         codes: store.attempt_codes(id).await?,
         outcomes: store.attempt_outcomes(id).await?,
-        lengths: Lengths::of(&whole),
-        run: place.run,
+        lengths: Lengths::of(&store.whole_lengths(id).await?),
+        run: place.run.clone(),
     };
+    place.close().await;
     if args.json {
         put_json(out, &facts.json())?;
     } else {

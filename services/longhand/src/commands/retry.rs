@@ -5,16 +5,15 @@
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 
 use agentwrite::ids::SampleId;
-use agentwrite::ports::{Clock, ReportStore, Retried, RetryPlan, RunState, RunStore};
+use agentwrite::ports::{Retried, RetryPlan};
 use serde_json::json;
-use worker::SystemClock;
 
 use crate::cli::RetryArgs;
 use crate::commands::names;
 use crate::fault::{Exit, Fault};
-use crate::folder::Folder;
 use crate::output::{put, put_json};
 use crate::place::Place;
 use crate::tables::{count, plural};
@@ -23,9 +22,9 @@ use crate::tables::{count, plural};
 const SHOWN: usize = 20;
 
 /// Retries.
-pub async fn run(args: &RetryArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
+pub async fn run(config_file: Option<&Path>, args: &RetryArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
     let error = args.error.as_deref().map(names::code).transpose()?;
-    let place = Place::operate(&args.at.place).await?;
+    let place = Place::operate(config_file, &args.at.place).await?;
     let mut plan = RetryPlan {
         samples: named(&place, &args.samples).await?,
         error,
@@ -36,7 +35,7 @@ pub async fn run(args: &RetryArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
     let found = apply(&place, &plan).await?;
     if found.samples.is_empty() {
         nothing(&place, &plan, args, out).await?;
-        place.store.close().await;
+        place.close().await;
         return Ok(Exit::Done);
     }
     let mut done = found;
@@ -45,13 +44,13 @@ pub async fn run(args: &RetryArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
         plan.dry_run = false;
         done = apply(&place, &plan).await?;
     }
-    report(&place, args, &done, out)?;
-    place.store.close().await;
+    report(&place, args, &done, out).await?;
+    place.close().await;
     Ok(Exit::Done)
 }
 
 async fn apply(place: &Place, plan: &RetryPlan) -> Result<Retried, Fault> {
-    Ok(place.store.retry(&place.run.id, "command line", plan, SystemClock.now()).await?)
+    Ok(place.store.retry(&place.run.id, "command line", plan, place.clock.now()).await?)
 }
 
 async fn named(place: &Place, names: &[String]) -> Result<Vec<SampleId>, Fault> {
@@ -124,7 +123,7 @@ fn summary(retried: &Retried, would: bool) -> String {
     format!("{} {verb}, {kept}", plural(samples, "sample"))
 }
 
-fn report(place: &Place, args: &RetryArgs, retried: &Retried, out: &mut dyn Write) -> Result<(), Fault> {
+async fn report(place: &Place, args: &RetryArgs, retried: &Retried, out: &mut dyn Write) -> Result<(), Fault> {
     if args.at.json {
         return put_json(
             out,
@@ -145,11 +144,12 @@ fn report(place: &Place, args: &RetryArgs, retried: &Retried, out: &mut dyn Writ
     if let Some(number) = retried.supplement {
         let _ = writeln!(text, "their shards are closed: they go into shards/shard-s{number:04}");
     }
-    let runs_on = Folder::has_runner(&place.dir) && place.run.state == RunState::Running;
-    let _ = if runs_on {
-        writeln!(text, "the runner at work takes them up\nnext     longhand status {} --watch", args.at.place)
-    } else {
-        writeln!(text, "next     longhand resume {}", args.at.place)
-    };
+    let run = place.store.run(&place.run.id).await?.unwrap_or_else(|| place.run.clone());
+    let next = place.next(run.state).await?;
+    if next != place.resume() {
+        let who = if place.is_folder() { "the runner at work takes" } else { "processes that serve take" };
+        let _ = writeln!(text, "{who} them up");
+    }
+    let _ = writeln!(text, "next     {next}");
     put(out, &text)
 }

@@ -1,5 +1,7 @@
 //! `longhand run INSTRUCTIONS`: the whole road in one process.
 
+use std::fmt::Write as _;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,17 +18,19 @@ use crate::commands::drive;
 use crate::endpoint::Endpoint;
 use crate::fault::{Exit, Fault};
 use crate::folder::Folder;
+use crate::output::put;
 use crate::settings::{self, Settings};
 
 /// Runs.
-pub async fn run(config_file: Option<&Path>, args: RunArgs) -> Result<Exit, Fault> {
+pub async fn run(config_file: Option<&Path>, args: RunArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
     let (settings, _) = settings::load(config_file, flags(&args.work, &args.endpoint, &args.limits))?;
     let config = settings.run_config(args.simulate)?;
     let limits = settings.run_limits()?;
     let intake = read_input(&args.work, &settings)?;
     report_intake(&intake);
     if args.dry_run {
-        return Ok(dry_run(&args, &intake, &config));
+        put(out, &dry_run(&args, &intake, &config))?;
+        return Ok(if intake.errors.is_empty() { Exit::Done } else { Exit::WorkFailed });
     }
     if intake.inputs.is_empty() {
         return Err(no_rows(&args.work));
@@ -48,7 +52,7 @@ pub async fn run(config_file: Option<&Path>, args: RunArgs) -> Result<Exit, Faul
     let store = Arc::new(folder.open().await?);
     let run = enter(&store, &name_of(&args.work), &config, &limits, &intake, &args).await?;
     folder.keep_settings(&settings)?;
-    drive::drive(folder, store, run, endpoint, &settings, args.json).await
+    drive::drive(folder, store, run, endpoint, &settings, args.json, out).await
 }
 
 /// Flags as the top layer of settings.
@@ -142,7 +146,8 @@ pub fn report_intake(intake: &Intake) {
     }
 }
 
-fn dry_run(args: &RunArgs, intake: &Intake, config: &RunConfig) -> Exit {
+/// What was read, as it is printed.
+fn dry_run(args: &RunArgs, intake: &Intake, config: &RunConfig) -> String {
     let lengths = &intake.lengths;
     let sections: u64 = intake.inputs.iter().map(|(_, estimate)| u64::from(*estimate)).sum();
     if args.json {
@@ -154,35 +159,33 @@ fn dry_run(args: &RunArgs, intake: &Intake, config: &RunConfig) -> Exit {
             "required": intake.inputs.iter().map(|(input, _)| serde_json::json!({
                 "sample": input.sample_id(), "id": input.id, "length": input.length})).collect::<Vec<_>>(),
         });
-        println!("{report}");
-    } else {
-        println!("rows        {}, {} bad, {} duplicates", intake.rows, intake.errors.len(), intake.duplicates.len());
-        println!("samples     {}, about {sections} sections", intake.inputs.len());
-        println!(
-            "lengths     {} from a column, {} read from the instruction, {} none, {} ambiguous",
-            lengths.column, lengths.read, lengths.none, lengths.ambiguous
-        );
-        println!("models      plan {}, write {}", config.text.plan.model, config.text.write.model);
-        for (input, estimate) in intake.inputs.iter().take(20) {
-            let length = input.length.as_ref().map_or("-".to_owned(), |length| {
-                if length.low == length.high {
-                    length.low.to_string()
-                } else {
-                    format!("{}-{}", length.low, length.high)
-                }
-            });
-            let title: String = input.instruction().chars().take(70).collect();
-            println!(
-                "  {} {length:>11} words  {estimate:>2} sections  {}",
-                input.sample_id(),
-                title.replace('\n', " ")
-            );
-        }
-        if intake.inputs.len() > 20 {
-            println!("  ... and {} more", intake.inputs.len() - 20);
-        }
+        return format!("{report}\n");
     }
-    if intake.errors.is_empty() { Exit::Done } else { Exit::WorkFailed }
+    let mut out = format!(
+        "rows        {}, {} bad, {} duplicates\nsamples     {}, about {sections} sections\n",
+        intake.rows,
+        intake.errors.len(),
+        intake.duplicates.len(),
+        intake.inputs.len()
+    );
+    let _ = writeln!(
+        out,
+        "lengths     {} from a column, {} read from the instruction, {} none, {} ambiguous",
+        lengths.column, lengths.read, lengths.none, lengths.ambiguous
+    );
+    let _ = writeln!(out, "models      plan {}, write {}", config.text.plan.model, config.text.write.model);
+    for (input, estimate) in intake.inputs.iter().take(20) {
+        let length = input.length.as_ref().map_or("-".to_owned(), |length| {
+            if length.low == length.high { length.low.to_string() } else { format!("{}-{}", length.low, length.high) }
+        });
+        let title: String = input.instruction().chars().take(70).collect();
+        let title = title.replace('\n', " ");
+        let _ = writeln!(out, "  {} {length:>11} words  {estimate:>2} sections  {title}", input.sample_id());
+    }
+    if intake.inputs.len() > 20 {
+        let _ = writeln!(out, "  ... and {} more", intake.inputs.len() - 20);
+    }
+    out
 }
 
 /// Creates the run of a fresh folder, or goes on with the one that is there if it is the same.
@@ -195,25 +198,31 @@ async fn enter(
     args: &RunArgs,
 ) -> Result<Run, Fault> {
     let run = match store.runs().await?.into_iter().next() {
-        None => create(&**store, name, config, limits).await?,
+        None => create(&**store, &SystemClock, name, config, limits).await?,
         Some(run) => go_on(store, run, config, limits, intake, args).await?,
     };
-    fill(&**store, &run.id, intake).await
+    fill(&**store, &SystemClock, &run.id, intake).await
 }
 
 /// A new run, with an id of its own.
-pub async fn create(store: &dyn RunStore, name: &str, config: &RunConfig, limits: &Limits) -> Result<Run, Fault> {
+pub async fn create(
+    store: &dyn RunStore,
+    clock: &dyn Clock,
+    name: &str,
+    config: &RunConfig,
+    limits: &Limits,
+) -> Result<Run, Fault> {
     let random = RandomDice::default().id("run");
     let id = RunId::new(format!("run_{}", Hash::of("run id", &[random]).short(12)));
-    Ok(store.create_run(&id, name, config, limits, SystemClock.now()).await?)
+    Ok(store.create_run(&id, name, config, limits, clock.now()).await?)
 }
 
 /// Gives a run its samples and starts it. What it has already is not added again.
-pub async fn fill(store: &dyn RunStore, run: &RunId, intake: &Intake) -> Result<Run, Fault> {
+pub async fn fill(store: &dyn RunStore, clock: &dyn Clock, run: &RunId, intake: &Intake) -> Result<Run, Fault> {
     for chunk in intake.inputs.chunks(500) {
-        store.add_samples(run, chunk, SystemClock.now()).await?;
+        store.add_samples(run, chunk, clock.now()).await?;
     }
-    store.start_run(run, SystemClock.now()).await?;
+    store.start_run(run, clock.now()).await?;
     store.run(run).await?.ok_or_else(|| Fault::new("internal", Exit::Unreachable, "the run is gone"))
 }
 

@@ -1,8 +1,9 @@
 //! `longhand samples RUN|DIR`: a page of samples.
 
 use std::io::Write;
+use std::path::Path;
 
-use agentwrite::ports::{ReportStore, SampleFilter, SamplePage};
+use agentwrite::ports::{SampleFilter, SamplePage};
 use serde_json::json;
 
 use crate::cli::SamplesArgs;
@@ -16,14 +17,15 @@ use crate::tables::{Align, Table, count, one_line};
 const TITLE: usize = 60;
 
 /// Lists.
-pub async fn run(args: &SamplesArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
+pub async fn run(config_file: Option<&Path>, args: &SamplesArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
     let filter = SampleFilter {
         state: args.state.as_deref().map(names::state).transpose()?,
         error: args.error.as_deref().map(names::code).transpose()?,
         after: args.after,
     };
-    let place = Place::read(&args.at.place).await?;
+    let place = Place::read(config_file, &args.at.place).await?;
     let page = place.store.samples(&place.run.id, &filter, args.limit.max(1)).await?;
+    place.close().await;
     if args.at.json {
         put_json(out, &json!({"schema": 1, "run": place.run.id, "samples": page.rows, "next": page.next}))?;
         return Ok(Exit::Done);

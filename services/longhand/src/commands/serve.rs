@@ -10,6 +10,7 @@ use crate::cli::{EndpointArgs, LimitFlags, ServeArgs, ServeRole};
 use crate::commands::drive;
 use crate::endpoint::Endpoint;
 use crate::fault::{Exit, Fault};
+use crate::fleet::shards::Shards;
 use crate::fleet::{Fleet, Roles, servers};
 use crate::settings::{self, Settings};
 
@@ -19,7 +20,7 @@ pub async fn run(config_file: Option<&Path>, args: &ServeArgs) -> Result<Exit, F
     let mut flags = drive::endpoint_flags(&endpoint);
     drive::add_limit_flags(&mut flags, &LimitFlags { concurrency: args.concurrency, ..LimitFlags::default() });
     let (settings, _) = settings::load(config_file, flags)?;
-    let roles = roles(args.role, &settings)?;
+    let roles = roles(args.role, &settings).await?;
     let endpoint = if roles.kinds.is_empty() { None } else { Some(Endpoint::configured(&settings)?) };
     let fleet = Fleet {
         roles,
@@ -34,12 +35,12 @@ pub async fn run(config_file: Option<&Path>, args: &ServeArgs) -> Result<Exit, F
     fleet.serve().await
 }
 
-fn roles(role: ServeRole, settings: &Settings) -> Result<Roles, Fault> {
-    let packs = || settings.shards.folder().map(Some);
+async fn roles(role: ServeRole, settings: &Settings) -> Result<Roles, Fault> {
+    let packs = async || Shards::connect(settings).await.map(Some);
     Ok(match role {
-        ServeRole::All => Roles { kinds: vec![Kind::PLAN, Kind::SECTION], plans: true, packs: packs()? },
+        ServeRole::All => Roles { kinds: vec![Kind::PLAN, Kind::SECTION], plans: true, packs: packs().await? },
         ServeRole::Planner => Roles { kinds: vec![Kind::PLAN], plans: true, packs: None },
         ServeRole::SectionWriter => Roles { kinds: vec![Kind::SECTION], plans: false, packs: None },
-        ServeRole::ShardPacker => Roles { kinds: Vec::new(), plans: false, packs: packs()? },
+        ServeRole::ShardPacker => Roles { kinds: Vec::new(), plans: false, packs: packs().await? },
     })
 }

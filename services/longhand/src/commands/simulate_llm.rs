@@ -1,13 +1,16 @@
 //! `longhand simulate-llm`: the simulated model over HTTP.
 
+use std::io::Write;
+
 use llm_simulator::{SimulatorConfig, WhenFull};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::SimulateArgs;
 use crate::fault::{Exit, Fault};
+use crate::output::put;
 
 /// Serves until a signal.
-pub async fn run(args: SimulateArgs) -> Result<Exit, Fault> {
+pub async fn run(args: SimulateArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
     let config = config(&args)?;
     let listener = tokio::net::TcpListener::bind(args.listen).await.map_err(|error| {
         Fault::new("listen", Exit::Unreachable, format!("{} cannot be listened on", args.listen)).because(error)
@@ -16,7 +19,7 @@ pub async fn run(args: SimulateArgs) -> Result<Exit, Fault> {
         .local_addr()
         .map_err(|error| Fault::new("listen", Exit::Unreachable, "the address cannot be read").because(error))?;
     // Tests and scripts read this line to learn the port.
-    println!("http://{address}/v1");
+    put(out, &format!("http://{address}/v1\n"))?;
     eprintln!("simulated model: the text is synthetic; statistics at http://{address}/stats");
     let shutdown = CancellationToken::new();
     let stop = shutdown.clone();

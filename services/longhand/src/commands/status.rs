@@ -1,6 +1,7 @@
 //! `longhand status RUN|DIR [--watch]`: the panel, where the run stands, what to do next.
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +14,9 @@ use serde_json::{Value, json};
 use crate::cli::StatusArgs;
 use crate::commands::drive::exit_of_run;
 use crate::fault::{Exit, Fault};
-use crate::folder::Folder;
 use crate::output::{put, put_json};
 use crate::panel::{Feed, Panel, PanelView, Surface, render};
-use crate::place::Place;
+use crate::place::{Home, Place};
 
 /// How often a watched run is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -24,24 +24,24 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const LOOKS_ALONE: u32 = 6;
 
 /// Shows.
-pub async fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
-    let place = Place::read(&args.at.place).await?;
+pub async fn run(config_file: Option<&Path>, args: &StatusArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
+    let place = Place::read(config_file, &args.place).await?;
     let title = model_of(&place.run);
-    let store = Arc::clone(&place.store);
-    let mut feed = Feed::new(store, place.run.clone(), &title, &args.at.place, place.run.created_at);
+    let (store, clock) = (Arc::clone(&place.store), Arc::clone(&place.clock));
+    let mut feed = Feed::new(store, clock, place.run.clone(), &title, &place.name, place.run.created_at);
     let (view, alone) =
         if args.watch { watch(&place, &mut feed, LOOK_EVERY).await? } else { (look(&place, &mut feed).await?, false) };
     let run = feed.run();
-    if args.at.json {
+    if args.json {
         put(out, &format!("{}\n", json(run, &view.totals, view.eta.map(|eta| eta.as_secs()))))?;
     } else {
-        let runner = Folder::has_runner(&place.dir);
         if !args.watch {
             put(out, &panel_text(&view))?;
         }
-        put(out, &standing(run, &view.totals, runner, &args.at.place))?;
+        put(out, &standing(&place, run, &view.totals).await?)?;
     }
     let exit = exit_of_run(run, &view.totals);
+    place.close().await;
     Ok(if alone && exit == Exit::Done { Exit::Limit } else { exit })
 }
 
@@ -61,9 +61,14 @@ fn panel_text(view: &PanelView) -> String {
     }
 }
 
+/// Whether nobody can be at work: a folder without a runner. Nobody knows that of a fleet: its processes come and go.
+async fn abandoned(place: &Place) -> Result<bool, Fault> {
+    Ok(place.is_folder() && !place.at_work().await?)
+}
+
 /// One look. Without a runner nothing is in flight and nothing moves, whatever the store says of the last one.
 async fn look(place: &Place, feed: &mut Feed) -> Result<PanelView, Fault> {
-    if Folder::has_runner(&place.dir) {
+    if !abandoned(place).await? {
         return Ok(feed.look(None).await?);
     }
     let mut view = feed.look(Some(0)).await?;
@@ -74,11 +79,18 @@ async fn look(place: &Place, feed: &mut Feed) -> Result<PanelView, Fault> {
 /// Draws until the run ends. Returns the last view, and whether the watch ended because nobody is at work.
 pub(super) async fn watch(place: &Place, feed: &mut Feed, every: Duration) -> Result<(PanelView, bool), Fault> {
     let mut panel = Panel::new();
-    let mut alone = 0;
+    let (mut alone, mut seen) = (0, None);
     loop {
-        let mut view = look(place, feed).await?;
+        let mut view = match (look(place, feed).await, seen) {
+            (Ok(view), _) => view,
+            // A server that is away for a while ends no run, so it ends no watch.
+            (Err(_), Some(last)) if !place.is_folder() => {
+                PanelView { note: Some("the database does not answer; trying again".to_owned()), ..last }
+            }
+            (Err(fault), _) => return Err(fault),
+        };
         let at_work = matches!(view.state, RunState::Running | RunState::Pending);
-        alone = if at_work && !Folder::has_runner(&place.dir) { alone + 1 } else { 0 };
+        alone = if at_work && abandoned(place).await? { alone + 1 } else { 0 };
         if alone > 0 {
             view.note = Some("no runner is at work on this folder".to_owned());
         }
@@ -87,36 +99,39 @@ pub(super) async fn watch(place: &Place, feed: &mut Feed, every: Duration) -> Re
         if last {
             return Ok((view, alone > 0));
         }
+        seen = Some(view);
         tokio::time::sleep(every).await;
     }
 }
 
 /// The state in words, and the command that comes next.
-fn standing(run: &Run, totals: &Totals, runner: bool, place: &str) -> String {
+async fn standing(place: &Place, run: &Run, totals: &Totals) -> Result<String, Fault> {
     let bad = totals.state(SampleState::Failed) + totals.state(SampleState::Rejected);
-    let reason = run.reason.as_deref().unwrap_or("user");
+    let (name, reason) = (&place.name, run.reason.as_deref().unwrap_or("user"));
     let help = reason.parse::<ErrorCode>().ok().map(ErrorCode::help);
     let (state, next) = match run.state {
-        RunState::Running | RunState::Pending if runner => {
-            ("running".to_owned(), format!("longhand status {place} --watch"))
-        }
-        RunState::Running | RunState::Pending => {
-            ("stopped: no runner is at work, nothing that is done is lost".to_owned(), resume(place))
-        }
+        RunState::Running | RunState::Pending => (going(place, run.state).await?, place.next(run.state).await?),
         RunState::Paused => {
             let help = help.map_or(String::new(), |help| format!(": {help}"));
-            (format!("paused ({reason}){help}"), resume(place))
+            (format!("paused ({reason}){help}"), place.resume())
         }
-        RunState::Done if bad > 0 => ("done, with failures".to_owned(), format!("longhand why {place}")),
-        RunState::Done => ("done".to_owned(), format!("longhand report {place}")),
-        RunState::Failed => (format!("failed: {reason}"), format!("longhand why {place}")),
-        RunState::Cancelled => ("cancelled".to_owned(), format!("longhand retry {place}")),
+        RunState::Done if bad > 0 => ("done, with failures".to_owned(), format!("longhand why {name}")),
+        RunState::Done => ("done".to_owned(), format!("longhand report {name}")),
+        RunState::Failed => (format!("failed: {reason}"), format!("longhand why {name}")),
+        RunState::Cancelled => ("cancelled".to_owned(), format!("longhand retry {name}")),
     };
-    format!("state    {state}\nnext     {next}\n")
+    Ok(format!("state    {state}\nnext     {next}\n"))
 }
 
-fn resume(place: &str) -> String {
-    format!("longhand resume {place}")
+/// How a run that is neither stopped nor ended goes on.
+async fn going(place: &Place, state: RunState) -> Result<String, Fault> {
+    let text = match (&place.home, place.at_work().await?) {
+        (Home::Fleet { .. }, _) if state == RunState::Pending => "pending: its input is being read",
+        (_, true) => "running",
+        (Home::Folder { .. }, false) => "stopped: no runner is at work, nothing that is done is lost",
+        (Home::Fleet { .. }, false) => "running, but no planner has taken it up: `longhand serve planner`",
+    };
+    Ok(text.to_owned())
 }
 
 /// A run as one JSON object.
@@ -156,7 +171,7 @@ pub fn limits_json(limits: &Limits) -> Value {
     let million = |nano: u64| nano as f64 / 1e3;
     json!({
         "concurrency": limits.concurrency, "rpm": limits.rpm, "tpm": limits.tpm,
-        "max_cost_usd": limits.max_cost_nanousd.map(dollars),
+        "weight": limits.weight, "max_cost_usd": limits.max_cost_nanousd.map(dollars),
         "price_usd_per_million": limits.price.map(|price| json!({
             "input": million(price.input), "cached": million(price.cached), "output": million(price.output),
         })),

@@ -4,19 +4,21 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
+use agentwrite::config::Limits;
 use agentwrite::ids::RunId;
 use agentwrite::ports::{ReportStore, Run, RunState, RunStore, Totals};
 use checkpoints::postgres::PostgresStore;
 use serde_json::json;
 
 use crate::cli::{EndpointArgs, SubmitArgs};
-use crate::commands::drive::exit_of_run;
+use crate::commands::drive::{self, exit_of_run};
 use crate::commands::run::{create, fill, flags, name_of, no_rows, read_input, report_intake};
 use crate::commands::status;
 use crate::fault::{Exit, Fault};
-use crate::fleet::servers;
+use crate::fleet::{StoreClock, servers};
 use crate::output::{put, put_json};
-use crate::settings;
+use crate::settings::{self, Layers, Origin, Settings};
+use crate::wiring::ENDPOINT;
 
 /// How often a run is looked at that is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -24,16 +26,22 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Submits.
 pub async fn run(config_file: Option<&Path>, args: SubmitArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
     let endpoint = EndpointArgs { models: args.models.clone(), ..EndpointArgs::default() };
-    let (settings, _) = settings::load(config_file, flags(&args.work, &endpoint, &args.limits))?;
-    let (config, limits) = (settings.run_config(false)?, settings.run_limits()?);
+    let (settings, layers) = settings::load(config_file, flags(&args.work, &endpoint, &args.limits))?;
+    known_endpoint(&args.endpoint)?;
+    let config = settings.run_config(false)?;
+    let limits = Limits { weight: args.share.weight.unwrap_or(1), ..settings.run_limits()? };
     let intake = read_input(&args.work, &settings)?;
     report_intake(&intake);
     if intake.inputs.is_empty() {
         return Err(no_rows(&args.work));
     }
-    let store = servers::database(&settings).await?;
-    let run = create(&store, &name_of(&args.work), &config, &limits).await?;
-    let run = fill(&store, &run.id, &intake).await?;
+    let store = servers::database_of_a_command(&settings).await?;
+    if paid(&settings, &layers)? {
+        drive::confirm_paid(&intake, &limits, args.yes)?;
+    }
+    let clock = StoreClock::start(&store).await?;
+    let run = create(&store, &*clock, &name_of(&args.work), &config, &limits).await?;
+    let run = fill(&store, &*clock, &run.id, &intake).await?;
     if !args.json {
         put(out, &format!("{}\n", run.id))?;
     } else if !args.wait {
@@ -42,6 +50,25 @@ pub async fn run(config_file: Option<&Path>, args: SubmitArgs, out: &mut dyn Wri
     let exit = if args.wait { wait(&store, &run.id, args.json, out).await? } else { Exit::Done };
     store.close().await;
     Ok(exit)
+}
+
+/// The name of an endpoint that there is.
+fn known_endpoint(name: &str) -> Result<(), Fault> {
+    if name == ENDPOINT {
+        return Ok(());
+    }
+    Err(Fault::usage("unknown_endpoint", format!("there is no endpoint {name:?}")).help(format!("known: {ENDPOINT}")))
+}
+
+/// Whether the calls cost money, as far as this process can tell: the processes that serve have the endpoint's address, this
+/// one knows it only if it is configured here too.
+fn paid(settings: &Settings, layers: &Layers) -> Result<bool, Fault> {
+    if layers.origin("endpoint.base_url") == Origin::Default {
+        return Ok(false);
+    }
+    let url = llm::BaseUrl::parse(&settings.endpoint.base_url)
+        .map_err(|error| Fault::usage("base_url", "the base URL cannot be used").because(error))?;
+    Ok(!url.is_loopback())
 }
 
 /// Waits until nobody works on the run any more.

@@ -16,16 +16,16 @@ async fn run(folder: &Folder, line: &str) -> Result<(String, Exit), Fault> {
     let cli = Cli::parse_from(std::iter::once("longhand").chain(line.split_whitespace()));
     let mut out = Vec::new();
     let exit = match cli.command {
-        Command::Status(args) => status::run(&args, &mut out).await,
-        Command::Samples(args) => samples::run(&args, &mut out).await,
-        Command::Inspect(args) => inspect::run(&args, &mut out).await,
-        Command::Why(args) => why::run(&args, &mut out).await,
-        Command::Retry(args) => retry::run(&args, &mut out).await,
-        Command::Pause(args) => control::pause(&args, &mut out).await,
-        Command::Cancel(args) => control::cancel(&args, &mut out).await,
-        Command::Limits(args) => limits::run(&args, &mut out).await,
-        Command::Report(args) => report::run(&args, &mut out).await,
-        Command::Export(args) => export::run(&args, &mut out).await,
+        Command::Status(args) => status::run(None, &args, &mut out).await,
+        Command::Samples(args) => samples::run(None, &args, &mut out).await,
+        Command::Inspect(args) => inspect::run(None, &args, &mut out).await,
+        Command::Why(args) => why::run(None, &args, &mut out).await,
+        Command::Retry(args) => retry::run(None, &args, &mut out).await,
+        Command::Pause(args) => control::pause(None, &args, &mut out).await,
+        Command::Cancel(args) => control::cancel(None, &args, &mut out).await,
+        Command::Limits(args) => limits::run(None, &args, &mut out).await,
+        Command::Report(args) => report::run(None, &args, &mut out).await,
+        Command::Export(args) => export::run(None, &args, &mut out).await,
         Command::Doctor(args) => doctor::run(None, &args, &mut out).await,
         other => panic!("not a command of these tests: {other:?}"),
     }?;
@@ -72,9 +72,9 @@ async fn status_shows_the_panel_the_state_and_the_next_command() {
 #[tokio::test]
 async fn a_watch_ends_when_nobody_is_at_work_and_a_paused_run_says_so_at_once() {
     let folder = Folder::new().await;
-    let place = crate::place::Place::read(folder.path()).await.unwrap();
-    let store = std::sync::Arc::clone(&place.store);
-    let mut feed = crate::panel::Feed::new(store, place.run.clone(), "writer", "out", place.run.created_at);
+    let place = crate::place::Place::read(None, folder.path()).await.unwrap();
+    let (store, clock) = (std::sync::Arc::clone(&place.store), std::sync::Arc::clone(&place.clock));
+    let mut feed = crate::panel::Feed::new(store, clock, place.run.clone(), "writer", "out", place.run.created_at);
     let (view, alone) = status::watch(&place, &mut feed, std::time::Duration::from_millis(1)).await.unwrap();
     assert!(alone);
     assert_eq!(view.note.as_deref(), Some("no runner is at work on this folder"));
@@ -219,6 +219,7 @@ async fn limits_change_what_is_named_and_refuse_a_cap_without_a_price() {
     let value = json(&folder, "status DIR --json").await;
     assert_eq!(value["limits"]["max_cost_usd"], 80.0);
     assert_eq!((value["limits"]["rpm"].as_u64(), value["limits"]["concurrency"].as_u64()), (Some(600), Some(16)));
+    assert_eq!(fault(&folder, "limits DIR --weight 3").await.code, "weight", "a folder shares its slots with nobody");
     let free = Folder::empty().await;
     assert_eq!(fault(&free, "limits DIR --max-cost 5").await.exit, Exit::Usage);
 }

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
+use std::path::Path;
 
 use agentwrite::failure::{ErrorCode, FailureClass};
-use agentwrite::ports::{FailureGroup, ReportStore, Run, RunState, Totals};
+use agentwrite::ports::{FailureGroup, Run, RunState, Totals};
 use agentwrite::sample::SampleState;
 use serde_json::{Value, json};
 
@@ -18,15 +19,16 @@ use crate::tables::{Align, Table, count, one_line, percent, plural};
 const EVIDENCE: usize = 200;
 
 /// Explains.
-pub async fn run(args: &PlaceArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
-    let place = Place::read(&args.place).await?;
+pub async fn run(config_file: Option<&Path>, args: &PlaceArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
+    let place = Place::read(config_file, &args.place).await?;
     let totals = place.store.totals(&place.run.id).await?;
     let groups = place.store.failures(&place.run.id).await?;
     let codes = place.store.attempt_codes(&place.run.id).await?;
+    place.close().await;
     if args.json {
-        put_json(out, &as_json(&place.run, &totals, &groups, &codes, &args.place))?;
+        put_json(out, &as_json(&place.run, &totals, &groups, &codes, &place.name))?;
     } else {
-        put(out, &as_text(&place.run, &totals, &groups, &codes, &args.place))?;
+        put(out, &as_text(&place.run, &totals, &groups, &codes, &place.name))?;
     }
     Ok(Exit::Done)
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentwrite::ids::OwnerId;
+use agentwrite::ids::{OwnerId, RunId};
 use checkpoints::postgres::PostgresStore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,11 @@ const LEASE: Duration = Duration::from_secs(10);
 const RENEW_EVERY: Duration = Duration::from_secs(3);
 /// The others ask this often.
 const ASK_EVERY: Duration = Duration::from_secs(1);
+
+/// The name that processes of a role contend for at a run: `planner` or `packer`.
+pub fn name(role: &str, run: &RunId) -> String {
+    format!("{role} {run}")
+}
 
 /// A candidate for one lead. Its owner is a name of its own: two candidates of a process are rivals too.
 pub struct Candidate {

@@ -1,7 +1,6 @@
 //! Every run in the store: a planner's loop and a packer's loop each, started when the run is there to be worked on.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,12 +13,15 @@ use tokio_util::task::TaskTracker;
 
 use super::Shared;
 use super::desk::Desk;
-use super::lead::Candidate;
+use super::lead::{self, Candidate};
+use super::shards::Shards;
 use crate::fault::chain_of;
 use crate::wiring::Bells;
 
 /// How often the store is asked for its runs.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the last shards of a run are tried again.
+const TRY_AGAIN_EVERY: Duration = Duration::from_secs(8);
 /// How long rings of one process are gathered for all runs.
 const RING_EVERY: Duration = Duration::from_millis(4);
 
@@ -37,14 +39,14 @@ struct Known {
 pub struct Runs {
     shared: Shared,
     plans: bool,
-    packs: Option<PathBuf>,
+    packs: Option<Shards>,
     desk: Option<Arc<Desk>>,
     loops: TaskTracker,
 }
 
 impl Runs {
     /// No loop yet.
-    pub fn new(shared: Shared, plans: bool, packs: Option<PathBuf>, desk: Option<Arc<Desk>>) -> Self {
+    pub fn new(shared: Shared, plans: bool, packs: Option<Shards>, desk: Option<Arc<Desk>>) -> Self {
         Self { shared, plans, packs, desk, loops: TaskTracker::new() }
     }
 
@@ -89,8 +91,8 @@ impl Runs {
         if self.plans {
             self.plan(entry, run);
         }
-        if let Some(folder) = &self.packs {
-            self.pack(entry, run, folder.join(run.id.as_str()));
+        if let Some(shards) = &self.packs {
+            self.pack(entry, run, shards.clone());
         }
     }
 
@@ -123,7 +125,7 @@ impl Runs {
         });
     }
 
-    fn pack(&self, known: &mut Known, run: &Run, folder: PathBuf) {
+    fn pack(&self, known: &mut Known, run: &Run, shards: Shards) {
         let ended = matches!(run.state, RunState::Done | RunState::Failed | RunState::Cancelled);
         let over = match &known.packing {
             Some(over) if ended => return over.cancel(),
@@ -139,10 +141,11 @@ impl Runs {
         let shared = self.shared.clone();
         let (bells, run) = (known.bells.clone(), run.id.clone());
         self.loops.spawn(async move {
-            let packer = match shared.wiring.packer(&run, &owner, folder, &bells) {
-                Ok(packer) => packer,
+            let place = match shards.place(&run) {
+                Ok(place) => place,
                 Err(error) => return tracing::error!(%run, %error, "the folder of the shards cannot be used"),
             };
+            let packer = shared.wiring.packer(&run, &owner, place, &bells);
             while let Some(term) = candidate.elected(&shared.done).await {
                 let lost = over.child_token();
                 let alone = CancellationToken::new();
@@ -159,8 +162,20 @@ impl Runs {
                         () = async { alone.cancelled().await; lost.cancel(); std::future::pending().await } => Ok(()),
                     }
                 });
-                if let Err(error) = outcome.await {
-                    return tracing::error!(%run, error = chain_of(&error), "the shards could not be written");
+                match outcome.await {
+                    // A disk or a bucket that is away must not keep a run's last shards for ever.
+                    Err(error) if error.may_pass() => {
+                        tracing::warn!(%run, error = chain_of(&error), "the last shards are not written yet");
+                        tokio::select! {
+                            () = shared.done.cancelled() => {}
+                            () = tokio::time::sleep(TRY_AGAIN_EVERY) => {}
+                        }
+                        continue;
+                    }
+                    Err(error) => {
+                        return tracing::error!(%run, error = chain_of(&error), "the shards could not be written");
+                    }
+                    Ok(()) => {}
                 }
                 if over.is_cancelled() {
                     return;
@@ -171,6 +186,6 @@ impl Runs {
 
     fn candidate(&self, role: &str, run: &RunId) -> (Candidate, OwnerId) {
         let owner = OwnerId::new(self.shared.dice.id(role.get(..3).unwrap_or(role)));
-        (Candidate::new(Arc::clone(&self.shared.store), format!("{role} {run}"), owner.clone()), owner)
+        (Candidate::new(Arc::clone(&self.shared.store), lead::name(role, run), owner.clone()), owner)
     }
 }

@@ -22,6 +22,11 @@ pub async fn database(settings: &Settings) -> Result<PostgresStore, Fault> {
     PostgresStore::connect(&database_url(settings)?).await.map_err(|error| database_fault(&error))
 }
 
+/// The same for a command, which needs few connections.
+pub async fn database_of_a_command(settings: &Settings) -> Result<PostgresStore, Fault> {
+    PostgresStore::connect_small(&database_url(settings)?).await.map_err(|error| database_fault(&error))
+}
+
 /// The queue, with its exchanges and queues declared.
 pub async fn queue(settings: &Settings, process: &str) -> Result<RabbitMq, Fault> {
     let url = settings.queue.address("queue", "amqp://USER:PASSWORD@HOST:5672/%2f")?;

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentwrite::ids::Timestamp;
-use agentwrite::ports::{Clock, FailureGroup, ReportStore, Run, RunStore, StatisticsRow, StoreError};
-use checkpoints::sqlite::SqliteStore;
-use worker::SystemClock;
+use agentwrite::ports::{Clock, FailureGroup, Run, StatisticsRow, StoreError};
 
 use super::view::{PanelView, Parts, WINDOW};
+use crate::place::Checkpoints;
 
 /// How old open sections and failures may be.
 const SELDOM: Duration = Duration::from_secs(2);
@@ -18,7 +17,8 @@ const ROW_EVERY: Duration = Duration::from_secs(1);
 
 /// A run under watch.
 pub struct Feed {
-    store: Arc<SqliteStore>,
+    store: Arc<dyn Checkpoints>,
+    clock: Arc<dyn Clock>,
     run: Run,
     title: String,
     place: String,
@@ -32,9 +32,17 @@ pub struct Feed {
 impl Feed {
     /// Starts watching. `title` is the model for people, `place` what commands take for the run, `since` when the work
     /// began that is watched.
-    pub fn new(store: Arc<SqliteStore>, run: Run, title: &str, place: &str, since: Timestamp) -> Self {
+    pub fn new(
+        store: Arc<dyn Checkpoints>,
+        clock: Arc<dyn Clock>,
+        run: Run,
+        title: &str,
+        place: &str,
+        since: Timestamp,
+    ) -> Self {
         Self {
             store,
+            clock,
             run,
             title: title.to_owned(),
             place: place.to_owned(),
@@ -53,7 +61,7 @@ impl Feed {
 
     /// Looks. `in_flight` is the number of calls where the caller knows it better than the store, which counts claims.
     pub async fn look(&mut self, in_flight: Option<u64>) -> Result<PanelView, StoreError> {
-        let now = SystemClock.now();
+        let now = self.clock.now();
         if self.seldom_at.is_none() {
             let rows = self.store.statistics(&self.run.id, Timestamp(now.0 - 60_000)).await?;
             // A row bears the start of its 10 s slot, which may lie before the run began.

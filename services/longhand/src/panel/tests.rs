@@ -200,3 +200,15 @@ fn a_terminal_is_redrawn_in_place_and_a_log_gets_a_line_every_ten_seconds_and_th
     panel.show(&view, true);
     assert_eq!(String::from_utf8(panel.out).unwrap().lines().count(), 4);
 }
+
+#[test]
+fn a_message_takes_the_panel_away_and_the_next_look_draws_it_below() {
+    let mut panel = Panel::on(Vec::new(), Surface::Terminal { columns: 80, colour: false });
+    panel.redraw("one\ntwo\n", false).unwrap();
+    let mut message = Vec::new();
+    panel.drawn.write(&mut message, b"a message\n").unwrap();
+    assert_eq!(message, b"\x1b[2A\r\x1b[Ja message\n");
+    panel.out.clear();
+    panel.redraw("three\n", false).unwrap();
+    assert_eq!(String::from_utf8(panel.out).unwrap(), "\x1b[?7l\r\x1b[2Kthree\n\x1b[J\x1b[?7h");
+}

@@ -1,7 +1,9 @@
 //! The servers of the distributed edition. Their addresses hold passwords: they are read here and shown nowhere.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use dataset::S3Settings;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::fault::Fault;
@@ -46,6 +48,11 @@ pub struct ServerSettings {
 }
 
 impl ServerSettings {
+    /// Whether there is an address at all.
+    pub fn is_named(&self) -> bool {
+        !self.url.0.trim().is_empty() || !self.url_file.is_empty()
+    }
+
     /// The address, from the variable or the file, which exclude each other. `section` and `example` are for the message.
     pub fn address(&self, section: &str, example: &str) -> Result<String, Fault> {
         let variable = format!("LONGHAND__{}__URL", section.to_uppercase());
@@ -68,29 +75,69 @@ impl ServerSettings {
     }
 }
 
-/// `[shards]`
+/// `[shards]`. The key of a bucket is not among them: it comes from the variables of the AWS tools, or from files.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ShardSettings {
-    /// Where shards go: `file:///FOLDER`, in which each run has a folder named after it.
+    /// Where shards go: `file:///FOLDER` or `s3://BUCKET/PREFIX`, in which each run has a folder named after it.
     pub url: String,
+    /// File that holds the key's id, instead of `AWS_ACCESS_KEY_ID`.
+    pub access_key_id_file: String,
+    /// File that holds the key, instead of `AWS_SECRET_ACCESS_KEY`.
+    pub secret_access_key_file: String,
+}
+
+/// The place of all shards.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ShardsUrl {
+    /// A folder.
+    Folder(PathBuf),
+    /// A bucket.
+    Bucket(S3Settings),
 }
 
 impl ShardSettings {
-    /// The folder of all runs' shards.
-    pub fn folder(&self) -> Result<PathBuf, Fault> {
-        let help = "export LONGHAND__SHARDS__URL=file:///var/lib/longhand/shards";
+    /// The place of all runs' shards.
+    pub fn place(&self, environment: &BTreeMap<String, String>) -> Result<ShardsUrl, Fault> {
+        let help = "export LONGHAND__SHARDS__URL=file:///var/lib/longhand/shards, or s3://BUCKET/PREFIX";
         if self.url.is_empty() {
             return Err(Fault::usage("no_url", "no place for shards is named").help(help));
         }
-        match self.url.strip_prefix("file://") {
-            Some(path) if path.starts_with('/') => Ok(PathBuf::from(path)),
-            _ => Err(Fault::usage("shards_url", "LONGHAND__SHARDS__URL is not of the form file:///FOLDER")
-                .because(
-                    "shards are written to a folder that all packers see; other kinds of storage are not supported",
-                )
-                .help(help)),
+        if self.url.starts_with("s3://") {
+            let settings = S3Settings::new(&self.url, &self.with_key_files(environment)?);
+            return settings.map(ShardsUrl::Bucket).map_err(|error| {
+                Fault::usage("shards_url", "the place for shards cannot be used").because(error).help(help)
+            });
         }
+        match self.url.strip_prefix("file://") {
+            Some(path) if path.starts_with('/') => Ok(ShardsUrl::Folder(PathBuf::from(path))),
+            _ => Err(Fault::usage(
+                "shards_url",
+                "LONGHAND__SHARDS__URL is not of the form file:///FOLDER or s3://BUCKET/PREFIX",
+            )
+            .because("shards are written to a folder that all packers see, or to a bucket")
+            .help(help)),
+        }
+    }
+
+    /// The environment, with the key from the files that are named.
+    fn with_key_files(&self, environment: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Fault> {
+        let mut variables = environment.clone();
+        for (name, file) in
+            [("AWS_ACCESS_KEY_ID", &self.access_key_id_file), ("AWS_SECRET_ACCESS_KEY", &self.secret_access_key_file)]
+        {
+            if file.is_empty() {
+                continue;
+            }
+            let key = std::fs::read_to_string(file).map_err(|error| {
+                Fault::usage("key_file", format!("the key file {file} cannot be read")).because(error)
+            })?;
+            if variables.insert(name.to_owned(), key).is_some_and(|key| !key.is_empty()) {
+                let what = format!("{name} and a file for it are both set, which is one too many");
+                return Err(Fault::usage("two_keys", what));
+            }
+        }
+        Ok(variables)
     }
 }
 
@@ -126,11 +173,36 @@ mod tests {
     }
 
     #[test]
-    fn shards_go_to_a_folder() {
-        let folder = |url: &str| ShardSettings { url: url.to_owned() }.folder();
-        assert_eq!(folder("file:///srv/shards").unwrap(), PathBuf::from("/srv/shards"));
-        for url in ["s3://bucket/shards", "/srv/shards", "file://host/srv"] {
-            assert_eq!(folder(url).unwrap_err().code, "shards_url", "{url}");
+    fn shards_go_to_a_folder_or_a_bucket() {
+        let place =
+            |url: &str| ShardSettings { url: url.to_owned(), ..ShardSettings::default() }.place(&BTreeMap::new());
+        assert_eq!(place("file:///srv/shards").unwrap(), ShardsUrl::Folder(PathBuf::from("/srv/shards")));
+        let bucket = S3Settings::new("s3://bucket/shards", &BTreeMap::new()).unwrap();
+        assert_eq!(place("s3://bucket/shards").unwrap(), ShardsUrl::Bucket(bucket));
+        for url in ["/srv/shards", "file://host/srv", "s3://", "gs://bucket"] {
+            assert_eq!(place(url).unwrap_err().code, "shards_url", "{url}");
         }
+        assert_eq!(place("").unwrap_err().code, "no_url");
+    }
+
+    #[test]
+    fn a_bucket_s_key_comes_from_one_place_and_is_shown_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key");
+        std::fs::write(&file, "geheim\n").unwrap();
+        let settings = ShardSettings {
+            url: "s3://bucket".to_owned(),
+            access_key_id_file: file.display().to_string(),
+            secret_access_key_file: file.display().to_string(),
+        };
+        let variables = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), "geheim".to_owned())).collect();
+        let both = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+        let named = ShardSettings { url: settings.url.clone(), ..ShardSettings::default() }.place(&variables(&both));
+        let read = settings.place(&BTreeMap::new()).unwrap();
+        assert_eq!(read, named.unwrap());
+        assert!(!format!("{read:?}").contains("geheim"), "{read:?}");
+        assert_eq!(settings.place(&variables(&both[1..])).unwrap_err().code, "two_keys");
+        std::fs::remove_file(file).unwrap();
+        assert_eq!(settings.place(&BTreeMap::new()).unwrap_err().code, "key_file");
     }
 }

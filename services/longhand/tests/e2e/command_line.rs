@@ -1,5 +1,7 @@
 //! What scripts rely on: dry runs, JSON, exit codes of usage errors, and a key that is shown nowhere.
 
+use std::process::Stdio;
+
 use harness::process::{Folder, fixed_sections};
 use serde_json::Value;
 
@@ -56,6 +58,23 @@ fn usage_errors_exit_with_2_and_help_with_0() {
     assert!(longhand(&["run", "--help"]).finish(MOST).expect_code(0).stdout.contains("--simulate"));
     assert!(longhand(&["--version"]).finish(MOST).expect_code(0).stdout.starts_with("longhand "));
     assert!(longhand(&["completions", "bash"]).finish(MOST).expect_code(0).stdout.contains("longhand"));
+}
+
+/// Whoever reads stdout may stop at any time (`longhand config schema | head -1`).
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let scratch = scratch();
+    let rows = fixed_sections(scratch.path(), "rows.jsonl", 3, 1, 200);
+    let rows = rows.to_str().expect("a path");
+    let dry = ["run", rows, "--simulate", "--dry-run"];
+    for args in [&["config", "schema"][..], &["config", "show"], &["config", "prompts"], &["completions", "zsh"], &dry]
+    {
+        let mut command = longhand(args).within(scratch.path()).command();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().expect("it ends");
+        assert_eq!((ended.status.code(), ended.stderr), (Some(0), Vec::new()), "{args:?}");
+    }
 }
 
 /// A planted key stands in no output and in no file, at the loudest log level and when the endpoint repeats it in errors.

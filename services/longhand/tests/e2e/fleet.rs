@@ -3,38 +3,13 @@
 
 use std::time::Duration;
 
-use harness::process::{Child, Folder, Run, Signal, fixed_sections, until};
+use harness::process::{Folder, Run, fixed_sections, until};
 use servers::postgres::Postgres;
-use servers::rabbitmq::RabbitMq;
 
+use crate::serving::{broker, drained, of_fleet};
 use crate::{LONGHAND, MOST, longhand, scratch, simulator, undisturbed};
 
 const SAMPLES: usize = 20;
-
-/// Every process of a fleet has these variables: its servers, and leases short enough for a test.
-fn of_fleet(run: Run, database: &str, queue: &str, shards: &std::path::Path) -> Run {
-    run.env("LONGHAND__DATABASE__URL", database)
-        .env("LONGHAND__QUEUE__URL", queue)
-        .env("LONGHAND__SHARDS__URL", format!("file://{}", shards.display()))
-        .env("LONGHAND__LEASE__LEASE_SECONDS", "3")
-        .env("LONGHAND__LEASE__HEARTBEAT_SECONDS", "1")
-        .env("LONGHAND__LEASE__RESCUE_SECONDS", "1")
-}
-
-/// A virtual host of the shared broker: messages of other tests are not for these processes.
-fn broker(name: &str) -> String {
-    let broker = RabbitMq::shared();
-    let url = broker.url();
-    let user = url.trim_start_matches("amqp://").split(':').next().expect("the address names a user");
-    broker.ctl(&["add_vhost", name]);
-    broker.ctl(&["set_permissions", "-p", name, user, ".*", ".*", ".*"]);
-    format!("{}/{name}", url.rsplit_once('/').expect("the address names a virtual host").0)
-}
-
-fn drained(mut child: Child) {
-    child.signal(Signal::Terminate);
-    child.wait(MOST).expect_code(0);
-}
 
 #[test]
 fn a_killed_writer_costs_nothing_and_the_shards_are_those_of_one_process() {

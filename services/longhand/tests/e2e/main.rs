@@ -1,13 +1,18 @@
 //! The binary as a user meets it: real processes, a simulated endpoint in a process of its own, kills, signals, bad input.
 
 mod bad_input;
+mod bucket;
 mod command_line;
+mod deployment;
 mod endpoint_faults;
 mod first_command;
 mod fleet;
 mod kills;
 mod operators;
+mod run_ids;
+mod run_names;
 mod servers_of_the_fleet;
+mod serving;
 mod signals;
 mod storage;
 

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU32;
 
 use agentwrite::ports::PackStore;
 use checkpoints::memory::MemoryStore;
-use dataset::DatasetFolder;
+use dataset::{DatasetFolder, DatasetPlace};
 use shard_packer::PackError;
 
 use crate::driver::{Run, SAMPLES, pack};
@@ -64,7 +64,7 @@ async fn another_file_under_a_shard_s_name_stops_the_packer() {
     packer.round().await.unwrap_err();
     fs::write(root.path().join("shards/shard-00000.parquet"), b"something else").unwrap();
     let error = packer.round().await.unwrap_err();
-    assert!(matches!(error, PackError::Place(dataset::SinkError::Conflict { .. })) && !error.may_pass(), "{error}");
+    assert!(matches!(error, PackError::Place(dataset::PlaceError::Conflict { .. })) && !error.may_pass(), "{error}");
 }
 
 #[tokio::test]

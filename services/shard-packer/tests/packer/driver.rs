@@ -252,7 +252,7 @@ impl<S: Store> Run<S> {
             runs: Arc::clone(&self.store) as Arc<dyn RunStore>,
             report: Arc::clone(&self.store) as Arc<dyn ReportStore>,
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
-            folder: folder.clone(),
+            place: Arc::new(folder.clone()),
             bell: Doorbell::new(),
             planner: Doorbell::new(),
             crash: CrashPoints::default(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use dataset::{DatasetFolder, Manifest, Row, ShardFormat, decode_jsonl, decode_parquet};
+use dataset::{DatasetFolder, DatasetPlace, Manifest, Row, ShardFormat, decode_jsonl, decode_parquet};
 
 /// Files by name; the manifest without its accounting, which no two runs share.
 pub fn content(root: &Path) -> BTreeMap<String, Vec<u8>> {

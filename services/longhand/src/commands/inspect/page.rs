@@ -10,7 +10,7 @@ use agentwrite::sample::{SampleState, Section};
 use serde_json::{Value, json};
 
 use crate::commands::status::dollars;
-use crate::tables::{Align, Table, count, duration, one_line, usd};
+use crate::tables::{Align, Table, count, duration, one_line, rfc3339, usd};
 
 /// Columns of a main point.
 const POINT: usize = 48;
@@ -226,11 +226,6 @@ fn tries(out: &mut String, detail: &SampleDetail) {
             }
         }
     }
-}
-
-fn rfc3339(time: agentwrite::ids::Timestamp) -> Option<String> {
-    chrono::DateTime::from_timestamp_millis(time.0)
-        .map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true))
 }
 
 /// Everything as JSON; texts and answers whole.

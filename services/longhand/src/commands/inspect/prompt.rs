@@ -7,7 +7,7 @@ use agentwrite::config::Mode;
 use agentwrite::ids::{AttemptId, Hash, OwnerId};
 use agentwrite::manuscript::Manuscript;
 use agentwrite::planning;
-use agentwrite::ports::{RunStore, SampleDetail};
+use agentwrite::ports::SampleDetail;
 use agentwrite::task::{ClaimedTask, Hint, Kind, TaskKey};
 use serde_json::{Value, json};
 use worker::Settled;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use agentwrite::ports::WholeLength;
 use agentwrite::sample::SampleState;
-use checkpoints::sqlite::WholeLength;
 use serde_json::{Value, json};
 
 use crate::tables::{Align, Table, count};

@@ -1,0 +1,3 @@
+-- run_list: runs, newest first; with a name those whose id starts with it or that bear it.
+select r.run, r.name, r.state, r.reason, r.limits, r.created_at from run r
+where $1::text is null or starts_with(r.run, $1) or r.name = $1 order by r.created_at desc, r.run
