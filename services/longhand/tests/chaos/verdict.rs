@@ -1,0 +1,103 @@
+//! The end of a trial: the run completes by itself, and everything is there once.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use agentwrite::ports::{RunState, Totals};
+use harness::process::{Folder, SampleState};
+
+use crate::figures::Outcome;
+use crate::ground::calm;
+use crate::trial::{SHARD_SIZE, Trial};
+
+/// Waits for the run's end, stops the fleet in order and counts.
+pub fn of(mut trial: Trial) -> Outcome {
+    let totals = completed(&mut trial);
+    let seconds = trial.started.elapsed().as_secs_f64();
+    trial.assert_alive();
+    for who in trial.running() {
+        trial.drain(who);
+    }
+    let mut outcome = Outcome { seconds, resumes: std::mem::take(&mut trial.resumes), ..Outcome::default() };
+    count(&trial, &totals, &mut outcome);
+    shards(&trial, &mut outcome);
+    outcome
+}
+
+/// Waits until the run is done and every shard is published.
+fn completed(trial: &mut Trial) -> Totals {
+    let since = Instant::now();
+    loop {
+        trial.assert_alive();
+        let seen = trial.store.look(&trial.run);
+        let published = || trial.count("select count(*) from shard where state <> 'published'") == 0;
+        match &seen {
+            Ok((RunState::Done, totals)) if published() => return totals.clone(),
+            Ok((RunState::Failed | RunState::Cancelled | RunState::Paused, _)) => panic!("the run ended as {seen:?}"),
+            _ if since.elapsed() > trial.setting.most => {
+                let tasks =
+                    trial.database.sql("select state, published_at is null, kind, count(*) from task group by 1, 2, 3");
+                let words = trial.last_words();
+                panic!("the run is not complete after {:?}: {seen:?}\ntasks {tasks}\n{words}", trial.setting.most);
+            }
+            _ => std::thread::sleep(std::time::Duration::from_millis(50)),
+        }
+    }
+}
+
+fn count(trial: &Trial, totals: &Totals, outcome: &mut Outcome) {
+    let setting = &trial.setting;
+    let sections = (setting.samples * setting.sections) as u64;
+    let rows = trial.count("select count(*) from section");
+    let places = trial.count("select count(*) from (select distinct sample, place from section) as places");
+    outcome.lost = sections.saturating_sub(places);
+    outcome.duplicated = rows - places;
+    outcome.orphaned = totals.orphaned_calls;
+    let stats = trial.endpoint.stats();
+    outcome.repeats = stats.count("repeats");
+    let killed: Vec<String> = trial.killed.iter().map(u32::to_string).collect();
+    let open = if killed.is_empty() {
+        0
+    } else {
+        // What a killed process had open stays open until rescue, and is orphaned then.
+        trial.count(&format!(
+            "select count(*) from attempt where outcome in ('started', 'orphaned') and owner ~ '-({})-[^-]*$'",
+            killed.join("|")
+        ))
+    };
+    outcome.bound = open + trial.allowed;
+    let violations = trial.store.violations(&trial.run);
+    outcome.broken = violations.iter().filter(|(name, _, _)| name == "I8").count() as u64;
+    outcome.wrong.extend(violations.iter().map(|violation| format!("{violation:?}")));
+    let packed = totals.state(SampleState::Packed);
+    let mut wrong = |is_wrong: bool, what: String| outcome.wrong.extend(is_wrong.then_some(what));
+    wrong(packed != setting.samples as u64, format!("{packed} samples are packed: {totals:?}"));
+    wrong(rows != sections, format!("{rows} sections, {sections} were planned"));
+    let started = trial.count("select count(*) from attempt where outcome = 'started'");
+    wrong(started > 0, format!("{started} attempts are left open"));
+    let live = trial.count("select count(*) from task where state in ('ready', 'claimed')");
+    wrong(live > 0, format!("{live} tasks are left"));
+}
+
+fn shards(trial: &Trial, outcome: &mut Outcome) {
+    let folder = Folder::at(trial.fleet.shards.join(trial.run.as_str()));
+    let rows = folder.rows();
+    let ids: BTreeSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    outcome.duplicated += (rows.len() - ids.len()) as u64;
+    let setting = &trial.setting;
+    if rows.len() != setting.samples {
+        outcome.wrong.push(format!("the shards hold {} rows", rows.len()));
+    }
+    if !folder.path().join("manifest.json").is_file() {
+        outcome.wrong.push("there is no manifest".to_owned());
+    }
+    if setting.other_texts {
+        return;
+    }
+    let (made, wanted) = (folder.shard_bytes(), calm(setting.samples, setting.sections, SHARD_SIZE));
+    let names: BTreeSet<&String> = made.keys().chain(wanted.keys()).collect();
+    let differ: Vec<_> = names.into_iter().filter(|name| made.get(*name) != wanted.get(*name)).collect();
+    if !differ.is_empty() {
+        outcome.wrong.push(format!("other bytes than the embedded edition's: {differ:?}"));
+    }
+}
