@@ -77,8 +77,9 @@ fn ratio(name: &str, latency_ms: usize, roles: &[(&str, &str)]) -> f64 {
 }
 
 const SAME: [(&str, &str); 4] = [("all", "16"), ("all", "16"), ("all", "16"), ("all", "16")];
+/// A planner with as many slots as the fleet: all plans of a short run are made first, and sections wait for them.
 const PARTED: [(&str, &str); 6] = [
-    ("planner", "16"),
+    ("planner", "64"),
     ("shard-packer", "0"),
     ("section-writer", "16"),
     ("section-writer", "16"),
@@ -89,17 +90,15 @@ const PARTED: [(&str, &str); 6] = [
 #[test]
 #[ignore = "measures for half a minute"]
 fn with_calls_of_a_second() {
-    for (name, roles) in [("same-1000", &SAME[..]), ("parted-1000", &PARTED)] {
-        let ratio = ratio(name, 1_000, roles);
-        assert!(ratio <= 1.05, "{name}: {ratio:.3}");
-    }
+    let same = ratio("same-1000", 1_000, &SAME);
+    let parted = ratio("parted-1000", 1_000, &PARTED);
+    assert!(same <= 1.05 && parted <= 1.05, "{same:.3}, {parted:.3}");
 }
 
 #[test]
 #[ignore = "measures for some seconds"]
 fn with_calls_of_a_tenth_of_a_second() {
-    for (name, roles) in [("same-100", &SAME[..]), ("parted-100", &PARTED)] {
-        let ratio = ratio(name, 100, roles);
-        assert!(ratio <= 1.25, "{name}: {ratio:.3}");
-    }
+    let same = ratio("same-100", 100, &SAME);
+    let parted = ratio("parted-100", 100, &PARTED);
+    assert!(same <= 1.25 && parted <= 1.25, "{same:.3}, {parted:.3}");
 }
