@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::{Fixture, SqliteFixture};
 
 /// Statements that may look at a whole run, or at everything that is live: reports, invariants, and what runs once.
-const MAY_READ_A_RUN: &[&str] = &["check_", "failure_groups", "attempt_codes", "run_finish"];
+const MAY_READ_A_RUN: &[&str] = &["check_", "failure_groups", "attempt_codes", "attempt_outcomes", "run_finish"];
 
 /// Name and text of each file.
 fn statements() -> Vec<(String, String)> {
@@ -105,7 +105,7 @@ async fn the_hot_statements_use_their_index() {
         ("record_filled", "SEARCH sample USING INTEGER PRIMARY KEY (rowid=?)"),
         ("record_planned", "SEARCH sample USING INTEGER PRIMARY KEY (rowid=?)"),
         ("claim_find", "SEARCH t USING INDEX sqlite_autoindex_task_1"),
-        ("view_counts", "SEARCH task USING COVERING INDEX task_live (run=? AND kind=?)"),
+        ("view_counts", "SEARCH task USING COVERING INDEX task_live (run=? AND kind=? AND state=?)"),
         ("view_pending", "SEARCH s USING INDEX sample_unfinished (run=? AND state=? AND ordinal<?)"),
         ("view_planned", "SEARCH s USING INDEX sample_unfinished (run=? AND state=? AND ordinal<?)"),
         ("dispatch_choose", "SEARCH t USING INDEX task_waiting (run=?)"),
