@@ -1,2 +1,2 @@
 -- record_result, record_failure: whether this attempt's answer is kept already: a repeated intent adds nothing.
-select 1 from answer where attempt = ?1
+select 1 from answer where task = ?1 and fence = ?2

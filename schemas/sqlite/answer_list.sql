@@ -1,3 +1,4 @@
 -- sample: kept answers, oldest first.
-select a.attempt, a.place, a.gate, a.evidence, t.body
-from answer a join text t on t.id = a.text where a.run = ?1 and a.subject = ?2 order by a.id
+select a.attempt, t.place, k.gate, k.evidence, x.body
+from task t join answer k on k.task = t.id join attempt a on a.task = k.task and a.fence = k.fence join text x on x.id = k.text
+where t.subject = (select id from subject where run = (select id from run where run = ?1) and name = ?2) order by k.id

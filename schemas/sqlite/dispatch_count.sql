@@ -1,2 +1,3 @@
--- dispatch_ready: tasks that hold a slot: claimed, or published and not yet claimed.
-select count(*) from task where run = ?1 and state in ('ready', 'claimed') and (state = 'claimed' or published_at is not null)
+-- dispatch_ready: tasks that hold a slot: claimed, or published and not yet claimed; that is all that live less what waits.
+select (select count(*) from task where run = (select id from run where run = ?1) and state in ('ready', 'claimed'))
+  - (select count(*) from task where run = (select id from run where run = ?1) and state = 'ready' and published_at is null)

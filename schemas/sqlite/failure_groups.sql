@@ -1,11 +1,12 @@
 -- failures: by cause, most samples first; the example is the first in input order. The evidence is the last answer of it
 -- that was turned down; a sample gate turns down a whole text, of which no answer is evidence.
 with cause as (
-  select state, code, count(*) as samples, min(ordinal) as ordinal from sample
-  where run = ?1 and state in ('failed', 'rejected') group by state, code)
-select c.state, c.code, c.samples, c.ordinal, e.sample as example, e.reason,
-  (select t.body from answer a join text t on t.id = a.text
-    where a.run = ?1 and a.subject = e.sample and a.gate <> 'cleaned' and c.state = 'failed'
-    order by a.id desc limit 1) as evidence
-from cause c join sample e on e.run = ?1 and e.ordinal = c.ordinal
+  select run, state, code, count(*) as samples, min(ordinal) as ordinal from sample
+  where run = (select id from run where run = ?1) and state in ('failed', 'rejected', 'cancelled') and state in ('failed', 'rejected')
+  group by state, code)
+select c.state, c.code, c.samples, c.ordinal, n.name as example, e.reason,
+  (select x.body from task t join answer k on k.task = t.id join text x on x.id = k.text
+    where t.subject = e.subject and k.gate <> 'cleaned' and c.state = 'failed'
+    order by k.id desc limit 1) as evidence
+from cause c join sample e on e.run = c.run and e.ordinal = c.ordinal join subject n on n.id = e.subject
 order by c.samples desc, c.code, c.state

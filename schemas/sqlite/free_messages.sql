@@ -1,4 +1,5 @@
 -- free_dead_owners: the in-process queue died with its process. control (resume): messages that came during the pause found
 -- nothing to claim. The first test names the partial index.
 update task set published_at = null
-where state in ('ready', 'claimed') and state = 'ready' and published_at is not null and (?1 is null or run = ?1)
+where state in ('ready', 'claimed') and state = 'ready' and published_at is not null
+  and (?1 is null or run = (select id from run where run = ?1))

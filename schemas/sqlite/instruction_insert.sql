@@ -1,2 +1,2 @@
 -- add_samples: its input row.
-insert into instruction (run, sample, input) values (?1, ?2, ?3)
+insert into instruction (subject, input) values (?1, ?2)

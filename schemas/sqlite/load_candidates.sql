@@ -1,7 +1,5 @@
 -- load_sample: answers to this task, made for its standing context, that failed a soft gate.
-select a.attempt, t.body
-from answer a join text t on t.id = a.text
-where a.run = ?1 and a.kind = ?2 and a.subject = ?3 and a.place = ?4 and a.revision = ?5 and a.candidate = 1
-  and a.context_hash = (select context_hash from task
-    where run = ?1 and kind = ?2 and subject = ?3 and place = ?4 and revision = ?5)
-order by a.id
+select a.attempt, x.body
+from task t join answer k on k.task = t.id and k.candidate = 1 and k.context_hash = t.context_hash
+join attempt a on a.task = k.task and a.fence = k.fence join text x on x.id = k.text
+where t.subject = ?1 and t.kind = ?2 and t.place = ?3 and t.revision = ?4 order by k.id

@@ -1,2 +1,2 @@
 -- load_sample: the standing plan.
-select plan, chain from plan where run = ?1 and sample = ?2 and revision = ?3
+select plan, chain from plan where subject = ?1 and revision = ?2

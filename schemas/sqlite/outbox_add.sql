@@ -1,4 +1,3 @@
--- record_result, dispatch_ready: the message that will say "look at this task". Parameters: run, kind, subject, place, revision,
--- created_at. A task has at most one row; a newer message has a newer id, so that who confirms the older one late deletes
--- nothing.
-insert or replace into outbox (run, kind, subject, place, revision, created_at) values (?1, ?2, ?3, ?4, ?5, ?6)
+-- record_result, dispatch_ready: the message that will say "look at this task". A task has at most one row; a newer message has
+-- a newer id, so that who confirms the older one late deletes nothing.
+insert or replace into outbox (task, created_at) values (?1, ?2)

@@ -1,2 +1,2 @@
 -- record_result: the accepted task is done.
-update task set state = 'done', owner = null, lease_until = null, published_at = null where id = ?1
+update task set state = 'done', lease_until = null, published_at = null where id = ?1

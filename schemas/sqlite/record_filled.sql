@@ -1,2 +1,2 @@
 -- record_result: a place of the sample is filled.
-update sample set filled = filled + 1, words = words + ?3, chain = ?4 where run = ?1 and sample = ?2
+update sample set filled = filled + 1, words = words + ?2, chain = ?3 where subject = ?1

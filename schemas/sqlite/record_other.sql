@@ -1,2 +1,2 @@
--- record_result: a result of a kind without a table of its own. Parameters: run, kind, subject, place, revision, body, attempt.
-insert into result (run, kind, subject, place, revision, body, attempt) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+-- record_result: a result of a kind without a table of its own. Parameters: subject, kind, place, revision, body, attempt.
+insert into result (subject, kind, place, revision, body, attempt) values (?1, ?2, ?3, ?4, ?5, ?6)

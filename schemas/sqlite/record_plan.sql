@@ -1,2 +1,2 @@
--- record_result: an accepted plan, insert-only. Parameters: run, sample, revision, plan, chain, attempt.
-insert into plan (run, sample, revision, plan, chain, attempt) values (?1, ?2, ?3, ?4, ?5, ?6)
+-- record_result: an accepted plan, insert-only. Parameters: subject, revision, plan, chain, attempt.
+insert into plan (subject, revision, plan, chain, attempt) values (?1, ?2, ?3, ?4, ?5)

@@ -1,3 +1,3 @@
 -- reserve: the run's limits and its ledger.
-select r.limits, t.settled_nanousd + t.reserved_nanousd
-from run r join run_total t on t.run = r.run where r.run = ?1
+select r.limits, t.settled_nanousd + t.reserved_nanousd, r.id
+from run r join run_total t on t.run = r.id where r.run = ?1

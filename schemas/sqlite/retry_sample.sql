@@ -1,4 +1,4 @@
 -- retry: the sample goes on, as a new generation.
-update sample set state = ?3, revision = ?4, generation = generation + 1, places = ?5, filled = ?6, words = ?7, chain = ?8,
-  model = ?9, range = ?10, code = null, reason = null, verdict = null
-where run = ?1 and sample = ?2
+update sample set state = ?2, revision = ?3, generation = generation + 1, places = ?4, filled = ?5, words = ?6, chain = ?7,
+  model = ?8, range = ?9, code = null, reason = null, judged = 0
+where subject = ?1

@@ -1,4 +1,4 @@
 -- retry: the new revision keeps a section; its text is not copied.
-insert into section (run, sample, revision, place, text, chain, words, flags, attempt)
-select run, sample, ?4, place, text, ?6, words, flags, attempt from section
-where run = ?1 and sample = ?2 and revision = ?3 and place = ?5
+insert into section (subject, revision, place, text, chain, words, flags, attempt)
+select subject, ?3, place, text, ?5, words, flags, attempt from section
+where subject = ?1 and revision = ?2 and place = ?4

@@ -1,2 +1,2 @@
 -- admit, run, retry: a version of the configuration.
-select config from run_config where run = ?1 and version = ?2
+select config from run_config where run = (select id from run where run = ?1) and version = ?2

@@ -1,5 +1,6 @@
 -- sample: one row as in the list.
-select s.sample, s.ordinal, s.state, s.code, s.reason, s.filled, s.places, s.words, s.generation, s.verdict, s.config_version,
+select n.name as sample, s.ordinal, s.state, s.code, s.reason, s.filled, s.places, s.words, s.generation, s.config_version,
+  (select verdict from verdict v where v.subject = s.subject and s.judged = 1) as verdict,
   i.input ->> '$.id' as id, substr(i.input ->> '$.messages[#-1].content', 1, 120) as title
-from sample s join instruction i on i.run = s.run and i.sample = s.sample
-where s.run = ?1 and s.sample = ?2
+from subject n join sample s on s.subject = n.id join instruction i on i.subject = n.id
+where n.run = (select id from run where run = ?1) and n.name = ?2

@@ -1,2 +1,2 @@
 -- add_samples: a row whose range is closed over goes to a supplementary one (I7).
-update sample set range = ?3 where run = ?1 and sample = ?2
+update sample set range = ?2 where subject = ?1

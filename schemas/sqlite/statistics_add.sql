@@ -1,2 +1,2 @@
 -- record_statistics: one row per run and 10 s.
-insert into run_statistics (run, at, totals) values (?1, ?2, ?3) on conflict (run, at) do nothing
+insert into run_statistics (run, at, totals) values ((select id from run where run = ?1), ?2, ?3) on conflict (run, at) do nothing

@@ -1,2 +1,3 @@
 -- unjudged: written samples without a verdict.
-select sample from sample indexed by sample_unjudged where run = ?1 and state = 'written' and verdict is null order by ordinal limit ?2
+select n.name from sample s indexed by sample_unjudged join subject n on n.id = s.subject
+where s.run = (select id from run where run = ?1) and s.state = 'written' and s.judged = 0 order by s.ordinal limit ?2

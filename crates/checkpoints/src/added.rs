@@ -18,6 +18,23 @@ pub(crate) struct Added {
     pub(crate) reserved_nanousd: i64,
 }
 
+impl std::ops::AddAssign for Added {
+    fn add_assign(&mut self, more: Self) {
+        self.sections += more.sections;
+        self.words += more.words;
+        self.calls += more.calls;
+        self.failed_calls += more.failed_calls;
+        self.wasted_calls += more.wasted_calls;
+        self.orphaned_calls += more.orphaned_calls;
+        self.throttled_calls += more.throttled_calls;
+        self.prompt_tokens += more.prompt_tokens;
+        self.cached_tokens += more.cached_tokens;
+        self.completion_tokens += more.completion_tokens;
+        self.settled_nanousd += more.settled_nanousd;
+        self.reserved_nanousd += more.reserved_nanousd;
+    }
+}
+
 impl Added {
     /// Counts the end of an attempt that had `reserved_nanousd` reserved.
     pub(crate) fn end(&mut self, outcome: Outcome, end: &AttemptEnd, reserved_nanousd: i64) {

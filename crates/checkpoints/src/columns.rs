@@ -26,6 +26,13 @@ pub(crate) fn hash(text: &str) -> Result<Hash, Unsound> {
     Hash::from_hex(text).ok_or_else(|| Unsound(format!("not a hash: {text:?}")))
 }
 
+/// Reads a hash column that holds its bytes.
+pub(crate) fn hash_of_bytes(bytes: &[u8]) -> Result<Hash, Unsound> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
+    hash(&bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect::<String>())
+}
+
 /// Reads a JSON column.
 pub(crate) fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Unsound> {
     serde_json::from_str(text).map_err(|error| Unsound(error.to_string()))

@@ -1,8 +1,12 @@
--- The checkpoint store on SQLite. One row per thing that can be asked about; text is insert-only and addressed by its hash.
--- Times are milliseconds since 1970 UTC; money is nano-USD; hashes are 32-byte BLAKE3 as lower-case hexadecimal.
+-- The checkpoint store on SQLite. One row per thing that can be asked about; text is insert-only.
+-- Times are milliseconds since 1970 UTC; money is nano-USD; hashes are 32-byte BLAKE3 as blobs.
+--
+-- Runs and subjects have small numbers, given in the order in which they came, and everything else is keyed by these: rows and
+-- index entries of samples in work lie side by side, so that a commit touches few pages (docs/adr/0005).
 
 create table run (
-  run            text primary key,
+  id             integer primary key,
+  run            text not null unique,
   name           text not null,
   state          text not null default 'pending',      -- pending running paused done failed cancelled
   reason         text,
@@ -12,10 +16,10 @@ create table run (
   control_epoch  integer not null default 0,
   supplements    integer not null default 0,            -- supplementary shards handed out
   created_at     integer not null
-) without rowid;
+);
 
 create table run_config (
-  run     text not null,
+  run     integer not null,
   version integer not null,
   config  text not null,                                -- JSON of agentwrite::config::RunConfig
   primary key (run, version)
@@ -23,7 +27,7 @@ create table run_config (
 
 -- Counters of a run, changed in the same transactions as what they count.
 create table run_total (
-  run               text primary key,
+  run               integer primary key,
   sections          integer not null default 0,
   words             integer not null default 0,
   calls             integer not null default 0,
@@ -36,17 +40,17 @@ create table run_total (
   completion_tokens integer not null default 0,
   settled_nanousd   integer not null default 0,
   reserved_nanousd  integer not null default 0
-) without rowid;
+);
 
 create table run_state_total (
-  run   text not null,
+  run   integer not null,
   state text not null,
   count integer not null default 0,
   primary key (run, state)
 ) without rowid;
 
 create table run_statistics (
-  run    text not null,
+  run    integer not null,
   at     integer not null,                              -- start of the 10 s slot
   totals text not null,                                 -- JSON of agentwrite::ports::Totals
   primary key (run, at)
@@ -54,7 +58,7 @@ create table run_statistics (
 
 create table operator_action (
   id     integer primary key,
-  run    text not null,
+  run    integer not null,
   at     integer not null,
   who    text not null,
   action text not null,
@@ -63,18 +67,26 @@ create table operator_action (
 );
 create index operator_action_run on operator_action (run, id);
 
+-- What tasks are about: samples, in the order of the input, and what other kinds of tasks name.
+create table subject (
+  id   integer primary key,
+  run  integer not null,
+  name text not null,                                   -- the id of a sample, or what the kind says
+  unique (run, name)
+);
+
 -- Texts, in the order in which they came: a revision that keeps a section refers to it, nothing is copied.
 create table text (
   id   integer primary key,
-  hash text not null,                                   -- of the body
+  hash blob not null,                                   -- of the body
   body text not null
 );
 
 create table sample (
-  run            text not null,
-  sample         text not null,
+  subject        integer primary key,
+  run            integer not null,
   ordinal        integer not null,
-  key            text not null,
+  key            blob not null,
   state          text not null default 'pending',
   range          integer not null,                      -- agentwrite::ports::Range::number
   revision       integer not null default 0,
@@ -84,23 +96,27 @@ create table sample (
   places         integer not null default 0,
   filled         integer not null default 0,
   words          integer not null default 0,
-  chain          text,                                  -- head of the hash chain
+  chain          blob,                                  -- head of the hash chain
   model          text,                                  -- an operator's choice for this revision
   code           text,
   reason         text,
-  verdict        text,                                  -- JSON of agentwrite::ports::Verdict, of this revision
-  primary key (run, sample)
-) without rowid;
+  judged         integer not null default 0             -- 1: its verdict stands
+);
 create unique index sample_ordinal on sample (run, ordinal);
-create index sample_state on sample (run, state, ordinal);
-create index sample_range on sample (run, range, state);
-create index sample_unjudged on sample (run, range, ordinal) where state = 'written' and verdict is null;
+create index sample_range on sample (run, range, ordinal);
+create index sample_unfinished on sample (run, state, ordinal) where state in ('pending', 'planning', 'planned', 'writing');
+create index sample_unjudged on sample (run, range, ordinal) where state = 'written' and judged = 0;
+create index sample_stopped on sample (run, state, ordinal) where state in ('failed', 'rejected', 'cancelled');
 
 create table instruction (
-  run    text not null,
-  sample text not null,
-  input  text not null,                                 -- JSON of agentwrite::sample::Input
-  primary key (run, sample)
+  subject integer primary key,
+  input   text not null                                 -- JSON of agentwrite::sample::Input
+);
+
+-- Verdicts that stand. Apart from the sample: a verdict is larger than all else that is known of it.
+create table verdict (
+  subject integer primary key,
+  verdict text not null                                 -- JSON of agentwrite::ports::Verdict, of the standing revision
 );
 
 create trigger sample_added after insert on sample begin
@@ -114,75 +130,74 @@ create trigger sample_moved after update of state on sample when old.state <> ne
 end;
 
 create table plan (
-  run      text not null,
-  sample   text not null,
+  id       integer primary key,
+  subject  integer not null,
   revision integer not null,
   plan     text not null,                               -- JSON of agentwrite::plan::Plan
-  chain    text not null,
+  chain    blob not null,
   attempt  text not null,
-  primary key (run, sample, revision)
-) without rowid;
+  unique (subject, revision)
+);
 
 create table section (
-  run      text not null,
-  sample   text not null,
+  subject  integer not null,
   revision integer not null,
   place    integer not null,
   text     integer not null,                            -- text.id
-  chain    text not null,
+  chain    blob not null,
   words    integer not null,
   flags    text not null,                               -- JSON array of codes
   attempt  text not null,
-  primary key (run, sample, revision, place)
+  primary key (subject, revision, place)
 ) without rowid;
 
 -- Results of kinds that have no table of their own.
 create table result (
-  run      text not null,
+  subject  integer not null,
   kind     text not null,
-  subject  text not null,
   place    integer not null,
   revision integer not null,
   body     text not null,
   attempt  text not null,
-  primary key (run, kind, subject, place, revision)
+  primary key (subject, kind, place, revision)
 ) without rowid;
 
+-- A claim is the attempt of the task's standing fence: its owner and its id stand there.
 create table task (
   id           integer primary key,
-  run          text not null,
+  run          integer not null,
   kind         text not null,
-  subject      text not null,
+  subject      integer not null,
   place        integer not null,
   revision     integer not null,
-  context_hash text not null,
+  context_hash blob not null,
   state        text not null default 'ready',           -- ready claimed done dead dropped
   remaining    integer not null,
   ordinal      integer not null default 0,
   due_at       integer not null default 0,
   published_at integer,
-  owner        text,
   lease_until  integer,
   fence        integer not null default 0,
-  attempt      text,
   generation   integer not null default 0,
   failures     integer not null default 0,
   bad_answers  integer not null default 0,
   crashes      integer not null default 0,
   hint         text not null default '{}',
-  unique (run, kind, subject, place, revision)
+  unique (subject, kind, place, revision)
 );
-create index task_live on task (run, kind, remaining) where state in ('ready', 'claimed');
+-- Both hold all columns by which they are counted: counting reads no row.
+create index task_live on task (run, kind, state) where state in ('ready', 'claimed');
+-- In the order of dispatch: plans first, then the longest remaining chain.
+create index task_waiting on task (run, kind = 'plan' desc, remaining desc, ordinal, kind, due_at, state, published_at)
+  where state = 'ready' and published_at is null;
 
+-- Tries at a task, by the fence of their claim.
 create table attempt (
-  attempt           text primary key,
-  run               text not null,
-  kind              text not null,
-  subject           text not null,
-  place             integer not null,
-  revision          integer not null,
-  generation        integer not null,
+  task              integer not null,
   fence             integer not null,
+  attempt           text not null unique,
+  run               integer not null,
+  generation        integer not null,
   owner             text not null,
   outcome           text not null default 'started',    -- started committed failed wasted orphaned
   code              text,
@@ -201,42 +216,33 @@ create table attempt (
   first_token_ms    integer,
   total_ms          integer,
   cost_nanousd      integer,
-  reserved_nanousd  integer
+  reserved_nanousd  integer,
+  primary key (task, fence)
 ) without rowid;
-create index attempt_subject on attempt (run, subject, started_at, place);
-create index attempt_open on attempt (run, owner) where outcome = 'started';
+create index attempt_open on attempt (run) where outcome = 'started';
 
 -- Answers kept beside the accepted texts: rejected ones with their gate, and what cleaning changed. Insert-only.
 create table answer (
-  id        integer primary key,
-  attempt   text not null unique,
-  run       text not null,
-  kind      text not null,
-  subject   text not null,
-  place     integer not null,
-  revision  integer not null,
-  text      integer not null,                           -- text.id of the answer as it came
-  gate      text not null,
-  evidence  text not null,
-  candidate integer not null,
-  context_hash text not null,
-  reask     text
+  id           integer primary key,
+  task         integer not null,
+  fence        integer not null,                        -- of the attempt
+  text         integer not null,                        -- text.id of the answer as it came
+  gate         text not null,
+  evidence     text not null,
+  candidate    integer not null,
+  context_hash blob not null,
+  reask        text,
+  unique (task, fence)
 );
-create index answer_subject on answer (run, subject, id);
 
 create table outbox (
   id         integer primary key autoincrement,         -- never given out twice: a late delete must find nothing
-  run        text not null,
-  kind       text not null,
-  subject    text not null,
-  place      integer not null,
-  revision   integer not null,
-  created_at integer not null,
-  unique (run, kind, subject, place, revision)
+  task       integer not null unique,
+  created_at integer not null
 );
 
 create table shard (
-  run           text not null,
+  run           integer not null,
   range         integer not null,
   state         text not null,                          -- closed published
   fence         integer not null default 1,
@@ -250,12 +256,11 @@ create table shard (
 ) without rowid;
 
 create table shard_member (
-  run      text not null,
-  sample   text not null,
+  subject  integer primary key,
+  run      integer not null,
   range    integer not null,
-  revision integer not null,
-  primary key (run, sample)
-) without rowid;
+  revision integer not null
+);
 create index shard_member_range on shard_member (run, range);
 
 -- Token buckets as virtual schedules: the time at which the next unit is free.

@@ -187,10 +187,15 @@ impl Planner {
     async fn admit(&self, round: &mut Round, slots: u32, now: Timestamp) -> Result<(), PlannerError> {
         let run = &self.settings.run;
         let window = admission::window(self.settings.shard_size, slots);
-        let mut view = self.parts.store.admission_view(run, window, slots * 2, now).await?;
+        // Most rounds find few slots free or none: what is counted costs little, what is listed much.
+        let mut view = self.parts.store.admission_view(run, window, 0, now).await?;
+        let free = slots.saturating_sub(view.writing + view.planning);
         if admission::is_tail(view.unfinished, slots) {
             // In the tail everybody is admitted, wherever their ordinal lies.
             view = self.parts.store.admission_view(run, u64::from(u32::MAX), slots * 2, now).await?;
+        } else if free > 0 {
+            // Those who may start, and the stock of plans that is held beside them.
+            view = self.parts.store.admission_view(run, window, free + slots.div_ceil(2), now).await?;
         }
         round.unfinished = view.unfinished;
         let plan = admission::decide(&view, slots);

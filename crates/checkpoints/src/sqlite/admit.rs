@@ -23,8 +23,8 @@ pub(super) fn view(
     now: Timestamp,
 ) -> rusqlite::Result<AdmissionView> {
     let counted_until = now.after(GIVES_UP_ITS_PLACE).0;
-    let counts = one(connection, sql!("view_counts"), params![run.as_str(), counted_until], |row| row.try_into())?;
-    let (unfinished, writing, planning, window_start): (i64, u32, u32, i64) = counts;
+    let counts = first(connection, sql!("view_counts"), params![run.as_str(), counted_until], |row| row.try_into())?;
+    let (unfinished, writing, planning, window_start): (i64, u32, u32, i64) = counts.unwrap_or_default();
     let window_start = window_start as u64;
     let end = i64::try_from(window_start.saturating_add(window)).unwrap_or(i64::MAX);
     let planned = candidates(connection, sql!("view_planned"), run, end, most, true)?;
@@ -40,6 +40,9 @@ fn candidates(
     most: u32,
     planned: bool,
 ) -> rusqlite::Result<Vec<AdmissionCandidate>> {
+    if most == 0 {
+        return Ok(Vec::new());
+    }
     all(connection, sql, params![run.as_str(), end, most], |row| {
         Ok(AdmissionCandidate {
             sample: SampleId::new(row.get::<_, String>(0)?),
@@ -63,20 +66,18 @@ pub(super) fn admit(
     for admit in admits {
         let (to, from) = if admit.write { ("writing", "planned") } else { ("planning", "pending") };
         let kind = if admit.write { Kind::SECTION } else { Kind::PLAN };
-        let moved = params![run.as_str(), admit.sample.as_str(), to, from];
-        let Some(sample) = first(connection, sql!("admit_sample"), moved, |row| Admitted::read(row, &admit.sample))?
-        else {
-            continue;
-        };
+        let wanted = params![run.as_str(), admit.sample.as_str(), from];
+        let Some(sample) = first(connection, sql!("admit_find"), wanted, Admitted::read)? else { continue };
+        execute(connection, sql!("admit_sample"), params![sample.subject, to, sample.config_version])?;
         let config = config_of(connection, &mut configs, run, sample.config_version)?;
-        for (place, context, remaining) in sample.places_to_work(connection, run, &config, admit.write)? {
+        for (place, context, remaining) in sample.places_to_work(connection, &config, admit.write)? {
             let task = params![
-                run.as_str(),
+                sample.run,
                 kind.as_str(),
-                sample.id.as_str(),
+                sample.subject,
                 place,
                 sample.revision,
-                context.to_hex(),
+                context.as_bytes(),
                 remaining,
                 sample.ordinal,
                 sample.generation
@@ -105,7 +106,8 @@ pub(super) fn config_of(
 }
 
 struct Admitted {
-    id: SampleId,
+    subject: i64,
+    run: i64,
     config_version: u32,
     ordinal: i64,
     key: Hash,
@@ -119,9 +121,10 @@ struct Admitted {
 }
 
 impl Admitted {
-    fn read(row: &Row<'_>, id: &SampleId) -> rusqlite::Result<Self> {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
-            id: id.clone(),
+            subject: row.get("subject")?,
+            run: row.get("run")?,
             config_version: row.get("config_version")?,
             ordinal: row.get("ordinal")?,
             key: hash(row, "key")?,
@@ -139,7 +142,6 @@ impl Admitted {
     fn places_to_work(
         &self,
         connection: &Connection,
-        run: &RunId,
         (text_config, mode): &(Hash, Mode),
         write: bool,
     ) -> rusqlite::Result<Vec<(u32, Hash, u32)>> {
@@ -152,9 +154,7 @@ impl Admitted {
             return Ok(vec![(self.filled, head, self.places.saturating_sub(self.filled))]);
         }
         let taken: Vec<u32> =
-            all(connection, sql!("filled_places"), params![run.as_str(), self.id.as_str(), self.revision], |row| {
-                row.get(0)
-            })?;
+            all(connection, sql!("filled_places"), params![self.subject, self.revision], |row| row.get(0))?;
         let empty: Vec<u32> = (0..self.places).filter(|place| !taken.contains(place)).collect();
         let remaining = empty.len() as u32;
         Ok(empty.into_iter().map(|place| (place, head, remaining)).collect())

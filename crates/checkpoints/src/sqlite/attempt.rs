@@ -1,68 +1,121 @@
 //! Attempt rows: started before the call, ended once.
 
-use agentwrite::task::{AttemptEnd, ClaimedTask, Outcome};
-use rusqlite::{Connection, params};
+use agentwrite::ids::{AttemptId, Hash};
+use agentwrite::task::{AttemptEnd, ClaimedTask, Outcome, TaskKey};
+use rusqlite::{Connection, Row, params};
 
-use super::statement::{execute, first};
+use super::statement::{execute, first, hash};
 use crate::added::Added;
 
 /// Writes the attempt row of a claimed task: it stands before the call.
-pub(super) fn start_attempt(connection: &Connection, task: &ClaimedTask, now: i64) -> rusqlite::Result<()> {
-    let key = &task.key;
-    let parameters = params![
-        task.attempt.as_str(),
-        key.run.as_str(),
-        key.kind.as_str(),
-        key.subject,
-        key.place,
-        key.revision,
-        task.generation,
-        task.fence,
-        task.owner.as_str(),
-        now
-    ];
+pub(super) fn start_attempt(
+    connection: &Connection,
+    run: i64,
+    id: i64,
+    task: &ClaimedTask,
+    now: i64,
+) -> rusqlite::Result<()> {
+    let parameters = params![id, task.fence, task.attempt.as_str(), run, task.generation, task.owner.as_str(), now];
     execute(connection, sql!("attempt_start"), parameters)?;
     Ok(())
 }
 
-/// An attempt that may still be settled: open, or taken for lost while its answer was on its way.
-pub(super) struct Unsettled {
+/// An attempt, and what stands at its task now.
+pub(super) struct Tried {
+    /// `task.id`, the first half of the attempt's key; `fence` is the other.
+    pub(super) task: i64,
+    pub(super) fence: i64,
+    /// `run.id`
+    pub(super) run: i64,
+    /// `subject.id`
+    pub(super) subject: i64,
+    pub(super) generation: u32,
+    pub(super) ordinal: i64,
+    /// May be settled: it is open, or was taken for lost while its answer was on its way.
+    pub(super) unsettled: bool,
     orphaned: bool,
     reserved_nanousd: i64,
+    live: bool,
+    context_hash: Hash,
+    /// What becomes of follow-up tasks.
+    pub(super) mode: Mode,
 }
 
-/// Finds an attempt; `None` if it was settled before, or never started.
-pub(super) fn unsettled(connection: &Connection, attempt: &str) -> rusqlite::Result<Option<Unsettled>> {
-    first(connection, sql!("attempt_unsettled"), [attempt], |row| {
-        Ok(Unsettled {
-            orphaned: row.get_ref(0)?.as_str()? == Outcome::Orphaned.as_str(),
-            reserved_nanousd: row.get::<_, Option<i64>>(1)?.unwrap_or(0),
+/// What becomes of follow-up tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Claimed or published at once.
+    Direct,
+    /// The tail: the best of all that wait goes first.
+    Ordered,
+    /// The run is not running.
+    Waits,
+}
+
+/// Finds an attempt; `None` if it was never started. The other value says whether it is one at this task.
+pub(super) fn find(
+    connection: &Connection,
+    attempt: &AttemptId,
+    key: &TaskKey,
+) -> rusqlite::Result<Option<(Tried, bool)>> {
+    first(connection, sql!("attempt_find"), [attempt.as_str()], |row| Ok((Tried::read(row)?, is_at(row, key)?)))
+}
+
+fn is_at(row: &Row<'_>, key: &TaskKey) -> rusqlite::Result<bool> {
+    Ok(row.get_ref("name")?.as_str()? == key.subject
+        && row.get::<_, u32>("place")? == key.place
+        && row.get::<_, u32>("revision")? == key.revision
+        && row.get_ref("kind")?.as_str()? == key.kind.as_str()
+        && row.get_ref("run_name")?.as_str()? == key.run.as_str())
+}
+
+impl Tried {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let outcome = row.get_ref("outcome")?.as_str()?;
+        let orphaned = outcome == Outcome::Orphaned.as_str();
+        let state = row.get_ref("state")?.as_str()?;
+        let running = row.get_ref("run_state")?.as_str()? == "running";
+        Ok(Self {
+            task: row.get("task")?,
+            fence: row.get("fence")?,
+            run: row.get("run")?,
+            subject: row.get("subject")?,
+            generation: row.get("generation")?,
+            ordinal: row.get("ordinal")?,
+            unsettled: orphaned || outcome == Outcome::Started.as_str(),
+            orphaned,
+            reserved_nanousd: row.get::<_, Option<i64>>("reserved_nanousd")?.unwrap_or(0),
+            live: state == "ready" || state == "claimed",
+            context_hash: hash(row, "context_hash")?,
+            mode: match row.get("ordered")? {
+                _ if !running => Mode::Waits,
+                true => Mode::Ordered,
+                false => Mode::Direct,
+            },
         })
-    })
-}
+    }
 
-/// How an attempt ended.
-pub(super) struct Ending<'a> {
-    pub(super) outcome: Outcome,
-    pub(super) code: Option<&'a str>,
-    pub(super) message: Option<&'a str>,
-    pub(super) counted: Option<&'static str>,
-    pub(super) now: i64,
-    pub(super) end: &'a AttemptEnd,
-}
+    /// The one test of acceptance. The context must be the one that stands and the place still empty (I1); who holds the
+    /// lease does not matter.
+    pub(super) fn accepts(&self, context_hash: Hash) -> bool {
+        self.live && self.context_hash == context_hash
+    }
 
-impl Unsettled {
+    /// What a result must have been made from to be accepted.
+    pub(super) fn context_hash(&self) -> &Hash {
+        &self.context_hash
+    }
+
     /// Ends the attempt and counts it. One that was counted as orphaned is counted so no more (I6).
     pub(super) fn settle(
         &self,
         connection: &Connection,
-        attempt: &str,
         ending: &Ending<'_>,
         added: &mut Added,
     ) -> rusqlite::Result<()> {
         let end = ending.end;
         let parameters = params![
-            attempt,
+            self.task,
             ending.outcome.as_str(),
             ending.code,
             ending.message,
@@ -78,11 +131,22 @@ impl Unsettled {
             end.usage.reasoning_tokens as i64,
             end.first_token_ms as i64,
             end.total_ms as i64,
-            end.cost_nanousd.map(|cost| cost as i64)
+            end.cost_nanousd.map(|cost| cost as i64),
+            self.fence
         ];
         execute(connection, sql!("attempt_end"), parameters)?;
         added.end(ending.outcome, end, self.reserved_nanousd);
         added.orphaned_calls -= i64::from(self.orphaned);
         Ok(())
     }
+}
+
+/// How an attempt ended.
+pub(super) struct Ending<'a> {
+    pub(super) outcome: Outcome,
+    pub(super) code: Option<&'a str>,
+    pub(super) message: Option<&'a str>,
+    pub(super) counted: Option<&'static str>,
+    pub(super) now: i64,
+    pub(super) end: &'a AttemptEnd,
 }

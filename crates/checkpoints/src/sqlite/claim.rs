@@ -23,12 +23,12 @@ pub(super) fn claim_task(connection: &Connection, claim: &ClaimTask) -> rusqlite
             crashes: row.get("crashes")?,
             hint: json(row, "hint")?,
         };
-        Ok((row.get::<_, i64>("id")?, task))
+        Ok((row.get::<_, i64>("id")?, row.get::<_, i64>("run")?, task))
     })?;
-    let Some((id, task)) = found else { return Ok(None) };
+    let Some((id, run, task)) = found else { return Ok(None) };
     let lease = claim.now.after(claim.lease).0;
-    let parameters = params![id, task.owner.as_str(), lease, task.fence, task.attempt.as_str()];
+    let parameters = params![id, lease, task.fence];
     execute(connection, sql!("claim_task"), parameters)?;
-    start_attempt(connection, &task, claim.now.0)?;
+    start_attempt(connection, run, id, &task, claim.now.0)?;
     Ok(Some(task))
 }

@@ -73,6 +73,7 @@ impl DispatchStore for SqliteStore {
         let run = run.clone();
         self.writer
             .run("record_statistics", move |connection| {
+                connection.write_totals()?;
                 let Some(totals) = report::read_totals(connection, &run)? else { return Ok(()) };
                 let slot = now.0 - now.0.rem_euclid(10_000);
                 execute(connection, sql!("statistics_add"), params![run.as_str(), slot, to_json(&totals)?])?;
@@ -106,7 +107,7 @@ fn dispatch(connection: &Connection, run: &RunId, slots: u32, now: Timestamp) ->
         let wanted = params![run.as_str(), now.0, free];
         let chosen = all(connection, sql!("dispatch_choose"), wanted, |row| waiting_task(run, row))?;
         for (id, key) in chosen {
-            dispatched.rows.push(add_outbox(connection, &key, now.0)?);
+            dispatched.rows.push(add_outbox(connection, id, &key, now.0)?);
             execute(connection, sql!("dispatch_publish"), params![id, now.0])?;
         }
     }

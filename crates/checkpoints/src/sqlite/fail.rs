@@ -5,20 +5,32 @@ use agentwrite::ports::RecordFailure;
 use agentwrite::task::{AfterFailure, CountAs, Kind, Outcome, TaskKey};
 use rusqlite::{Connection, params};
 
-use super::attempt::{Ending, unsettled};
+use super::attempt::{self, Ending, Tried};
+use super::batch::Batch;
 use super::record::keep_answer;
-use super::statement::{execute, first, hash};
-use super::totals;
+use super::statement::execute;
 use crate::added::Added;
 use crate::columns::to_json;
 
-pub(super) fn record_failure(connection: &Connection, record: &RecordFailure) -> rusqlite::Result<bool> {
-    end_attempt(connection, record)?;
-    keep_bad_answer(connection, record)?;
-    let held = move_task(connection, record)?;
+pub(super) fn record_failure(batch: &Batch, record: &RecordFailure) -> rusqlite::Result<bool> {
+    let connection: &Connection = batch;
+    let Some((tried, is_at_task)) = attempt::find(connection, &record.attempt, &record.task)? else {
+        return Ok(false);
+    };
+    // Settled before: the intent was repeated, and everything was counted the first time.
+    if tried.unsettled {
+        end_attempt(batch, record, &tried)?;
+    }
+    if !is_at_task {
+        return Ok(false);
+    }
+    if let Some(answer) = &record.failure.answer {
+        keep_answer(connection, &tried, tried.context_hash(), answer)?;
+    }
+    let held = move_task(connection, record, tried.task)?;
     let dead = matches!(record.failure.after, AfterFailure::Dead);
     if held && dead {
-        fail_sample(connection, &record.task, record.failure.code, &record.failure.message)?;
+        fail_sample(connection, &record.task, tried.subject, record.failure.code, &record.failure.message)?;
     }
     Ok(held)
 }
@@ -28,23 +40,21 @@ pub(super) fn record_failure(connection: &Connection, record: &RecordFailure) ->
 pub(super) fn fail_sample(
     connection: &Connection,
     task: &TaskKey,
+    subject: i64,
     code: ErrorCode,
     reason: &str,
 ) -> rusqlite::Result<()> {
     if task.kind != Kind::PLAN && task.kind != Kind::SECTION {
         return Ok(());
     }
-    let (run, sample) = (task.run.as_str(), task.subject.as_str());
-    let failed = execute(connection, sql!("fail_sample"), params![run, sample, task.revision, code.as_str(), reason])?;
+    let failed = execute(connection, sql!("fail_sample"), params![subject, task.revision, code.as_str(), reason])?;
     if failed > 0 {
-        execute(connection, sql!("fail_siblings"), params![run, sample])?;
+        execute(connection, sql!("fail_siblings"), [subject])?;
     }
     Ok(())
 }
 
-fn end_attempt(connection: &Connection, record: &RecordFailure) -> rusqlite::Result<()> {
-    // None: the intent was repeated, and everything was counted the first time.
-    let Some(attempt) = unsettled(connection, record.attempt.as_str())? else { return Ok(()) };
+fn end_attempt(batch: &Batch, record: &RecordFailure, tried: &Tried) -> rusqlite::Result<()> {
     let failure = &record.failure;
     let ending = Ending {
         outcome: Outcome::Failed,
@@ -60,34 +70,19 @@ fn end_attempt(connection: &Connection, record: &RecordFailure) -> rusqlite::Res
     };
     let throttled = failure.code.class() == FailureClass::Throttled;
     let mut added = Added { throttled_calls: i64::from(throttled), ..Added::default() };
-    attempt.settle(connection, record.attempt.as_str(), &ending, &mut added)?;
-    totals::write(connection, record.task.run.as_str(), &added)
+    tried.settle(batch, &ending, &mut added)?;
+    batch.count(tried.run, &added);
+    Ok(())
 }
 
-fn keep_bad_answer(connection: &Connection, record: &RecordFailure) -> rusqlite::Result<()> {
-    let Some(answer) = &record.failure.answer else { return Ok(()) };
-    let key = &record.task;
-    let parameters = params![key.run.as_str(), key.kind.as_str(), key.subject, key.place, key.revision];
-    let context = first(connection, sql!("task_context"), parameters, |row| hash(row, 0))?;
-    match context {
-        Some(context) => keep_answer(connection, key, context, record.attempt.as_str(), answer),
-        None => Ok(()),
-    }
-}
-
-fn move_task(connection: &Connection, record: &RecordFailure) -> rusqlite::Result<bool> {
-    let key = &record.task;
+fn move_task(connection: &Connection, record: &RecordFailure, task: i64) -> rusqlite::Result<bool> {
     let failure = &record.failure;
     let (state, due_at) = match failure.after {
         AfterFailure::RetryAt(at) => ("ready", at.0),
         AfterFailure::Dead => ("dead", record.now.0),
     };
     let parameters = params![
-        key.run.as_str(),
-        key.kind.as_str(),
-        key.subject,
-        key.place,
-        key.revision,
+        task,
         record.fence,
         state,
         due_at,

@@ -4,80 +4,41 @@ use agentwrite::ports::{ClaimNext, ClaimTask, FollowUp, OutboxRow, RecordResult,
 use agentwrite::task::{ClaimedTask, Hint, NewTask, TaskKey};
 use rusqlite::{Connection, params};
 
-use super::attempt::start_attempt;
+use super::attempt::{Mode, Tried, start_attempt};
 use super::claim::claim_task;
 use super::dispatch::waiting_task;
-use super::record::Accepted;
 use super::statement::{execute, first};
+use super::subject::subject_number;
 
 /// Follow-up tasks: claimed by the worker that made them, or published, or left for the dispatcher (tail, paused run).
-pub(super) fn follow_up(
-    connection: &Connection,
-    record: &RecordResult,
-    accepted: &Accepted,
-) -> rusqlite::Result<Recorded> {
-    let tasks: Vec<&NewTask> = record
-        .follow_ups
-        .iter()
-        .filter_map(|follow_up| match follow_up {
-            FollowUp::Task(task) => Some(task),
-            FollowUp::SamplePlanned { .. } | FollowUp::PlaceFilled => None,
-        })
-        .collect();
+pub(super) fn follow_up(connection: &Connection, record: &RecordResult, tried: &Tried) -> rusqlite::Result<Recorded> {
+    let tasks = record.follow_ups.iter().filter_map(|follow_up| match follow_up {
+        FollowUp::Task(task) => Some(task),
+        FollowUp::SamplePlanned { .. } | FollowUp::PlaceFilled => None,
+    });
     let (mut next, mut publish) = (None, Vec::new());
-    let mode = if tasks.is_empty() && record.claim_next.is_none() {
-        Mode::Waits
-    } else {
-        mode(connection, record.task.run.as_str())?
-    };
-    let direct = mode == Mode::Direct;
+    let direct = tried.mode == Mode::Direct;
     // One attempt was offered, so one task is claimed; the others are published.
     let mut offered = record.claim_next.as_ref().filter(|_| direct);
     for task in tasks {
-        let claimed = offered.take().map(|claim| claim_of(record, task, accepted, claim));
+        let claimed = offered.take().map(|claim| claim_of(record, task, tried, claim));
         let lease = record.claim_next.as_ref().map(|claim| record.now.after(claim.lease).0);
+        let written = write_task(connection, record, task, tried, claimed.as_ref().zip(lease))?;
         // A task that was there already is neither claimed nor published.
-        if !write_task(connection, record, task, accepted, claimed.as_ref().zip(lease), direct)? {
-            continue;
-        }
+        let Some(id) = written else { continue };
         match claimed {
             Some(claimed) => {
-                start_attempt(connection, &claimed, record.now.0)?;
+                start_attempt(connection, tried.run, id, &claimed, record.now.0)?;
                 next = Some(claimed);
             }
-            None if direct => publish.push(add_outbox(connection, &task.key, record.now.0)?),
+            None if direct => publish.push(add_outbox(connection, id, &task.key, record.now.0)?),
             None => {}
         }
     }
-    if let (Mode::Ordered, Some(claim)) = (mode, &record.claim_next) {
+    if let (Mode::Ordered, Some(claim)) = (tried.mode, &record.claim_next) {
         next = claim_best(connection, record, claim)?;
     }
     Ok(Recorded::Accepted { next, publish })
-}
-
-/// What becomes of follow-up tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    /// Claimed or published at once.
-    Direct,
-    /// The tail: the best of all that wait goes first.
-    Ordered,
-    /// The run is not running.
-    Waits,
-}
-
-fn mode(connection: &Connection, run: &str) -> rusqlite::Result<Mode> {
-    let mode: Option<(String, bool)> = first(connection, sql!("run_modes"), [run], |row| row.try_into())?;
-    Ok(match mode {
-        Some((state, ordered)) if state == "running" => {
-            if ordered {
-                Mode::Ordered
-            } else {
-                Mode::Direct
-            }
-        }
-        _ => Mode::Waits,
-    })
 }
 
 /// Claims what dispatch would choose, if it is of the kind that the caller works on: the slot that this commit frees is
@@ -101,14 +62,14 @@ fn claim_best(
     claim_task(connection, &claim)
 }
 
-fn claim_of(record: &RecordResult, task: &NewTask, accepted: &Accepted, claim: &ClaimNext) -> ClaimedTask {
+fn claim_of(record: &RecordResult, task: &NewTask, tried: &Tried, claim: &ClaimNext) -> ClaimedTask {
     ClaimedTask {
         key: task.key.clone(),
         context_hash: task.context_hash,
         owner: record.owner.clone(),
         fence: 1,
         attempt: claim.attempt.clone(),
-        generation: accepted.generation,
+        generation: tried.generation,
         failures: 0,
         bad_answers: 0,
         crashes: 0,
@@ -116,39 +77,41 @@ fn claim_of(record: &RecordResult, task: &NewTask, accepted: &Accepted, claim: &
     }
 }
 
-/// Writes a follow-up task; false if it was there already.
+/// Writes a follow-up task and returns its id; `None` if it was there already.
 fn write_task(
     connection: &Connection,
     record: &RecordResult,
     task: &NewTask,
-    accepted: &Accepted,
+    tried: &Tried,
     claimed: Option<(&ClaimedTask, i64)>,
-    direct: bool,
-) -> rusqlite::Result<bool> {
+) -> rusqlite::Result<Option<i64>> {
     let key = &task.key;
+    let subject = if key.subject == record.task.subject {
+        tried.subject
+    } else {
+        subject_number(connection, tried.run, &key.subject)?
+    };
     let parameters = params![
-        key.run.as_str(),
+        tried.run,
         key.kind.as_str(),
-        key.subject,
+        subject,
         key.place,
         key.revision,
-        task.context_hash.to_hex(),
+        task.context_hash.as_bytes(),
         if claimed.is_some() { "claimed" } else { "ready" },
         task.remaining,
-        accepted.ordinal,
-        (direct && claimed.is_none()).then_some(record.now.0),
-        claimed.map(|(task, _)| task.owner.as_str()),
+        tried.ordinal,
+        (tried.mode == Mode::Direct && claimed.is_none()).then_some(record.now.0),
         claimed.map(|(_, lease)| lease),
-        i64::from(claimed.is_some()),
-        claimed.map(|(task, _)| task.attempt.as_str()),
-        accepted.generation
+        claimed.map_or(0, |(task, _)| task.fence),
+        tried.generation
     ];
-    Ok(execute(connection, sql!("record_next"), parameters)? > 0)
+    let written = execute(connection, sql!("record_next"), parameters)? > 0;
+    Ok(written.then(|| connection.last_insert_rowid()))
 }
 
 /// Writes the outbox row of a task, or renews the one it has.
-pub(super) fn add_outbox(connection: &Connection, key: &TaskKey, now: i64) -> rusqlite::Result<OutboxRow> {
-    let parameters = params![key.run.as_str(), key.kind.as_str(), key.subject, key.place, key.revision, now];
-    execute(connection, sql!("outbox_add"), parameters)?;
+pub(super) fn add_outbox(connection: &Connection, task: i64, key: &TaskKey, now: i64) -> rusqlite::Result<OutboxRow> {
+    execute(connection, sql!("outbox_add"), [task, now])?;
     Ok(OutboxRow { id: connection.last_insert_rowid(), message: TaskMessage { task: key.clone() } })
 }

@@ -42,9 +42,9 @@ pub(super) fn violations(connection: &Connection, run: &RunId) -> rusqlite::Resu
 fn broken_chains(connection: &Connection, run: &RunId) -> rusqlite::Result<Vec<Violation>> {
     let mut configs: HashMap<u32, (Hash, Mode)> = HashMap::new();
     let found = all(connection, sql!("check_i8_samples"), [run.as_str()], |row| {
-        let sample: String = row.get("sample")?;
+        let sample: String = row.get("name")?;
         let config = config_of(connection, &mut configs, run, row.get("config_version")?)?;
-        let what = broken_chain(connection, run, &sample, row, config)?;
+        let what = broken_chain(connection, row, config)?;
         Ok(what.map(|what| ("I8".to_owned(), sample, what)))
     })?;
     Ok(found.into_iter().flatten().collect())
@@ -53,8 +53,6 @@ fn broken_chains(connection: &Connection, run: &RunId) -> rusqlite::Result<Vec<V
 /// Where the chain of a sample does not recompute, if anywhere.
 fn broken_chain(
     connection: &Connection,
-    run: &RunId,
-    sample: &str,
     row: &Row<'_>,
     (text_config, mode): (Hash, Mode),
 ) -> rusqlite::Result<Option<String>> {
@@ -70,14 +68,15 @@ fn broken_chain(
     if head != hash(row, "plan_chain")? {
         return Ok(Some("the chain does not recompute at the plan".to_owned()));
     }
-    let sections = all(connection, sql!("check_i8_sections"), params![run.as_str(), sample, revision], |section| {
-        let body = section.get_ref("body")?.as_str()?;
-        if mode == Mode::Serial {
-            head = chain::with_section(head, body);
-        }
-        let sound = head == hash(section, "chain")? && Hash::of("text", &[body]) == hash(section, "hash")?;
-        Ok((section.get::<_, u32>("place")?, sound))
-    })?;
+    let sections =
+        all(connection, sql!("check_i8_sections"), params![row.get::<_, i64>("subject")?, revision], |section| {
+            let body = section.get_ref("body")?.as_str()?;
+            if mode == Mode::Serial {
+                head = chain::with_section(head, body);
+            }
+            let sound = head == hash(section, "chain")? && Hash::of("text", &[body]) == hash(section, "hash")?;
+            Ok((section.get::<_, u32>("place")?, sound))
+        })?;
     if let Some((place, _)) = sections.iter().find(|(_, sound)| !sound) {
         return Ok(Some(format!("the chain does not recompute at section {}", place + 1)));
     }

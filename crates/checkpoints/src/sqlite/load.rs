@@ -1,7 +1,6 @@
 //! Reading a sample whole: what prompts and rows are made from.
 
 use agentwrite::ids::{AttemptId, RunId, SampleId};
-use agentwrite::plan::Plan;
 use agentwrite::sample::{Candidate, SampleContext, Section};
 use agentwrite::task::TaskKey;
 use rusqlite::{Connection, params};
@@ -14,8 +13,17 @@ pub(super) fn load_context(
     run: &RunId,
     sample: &SampleId,
 ) -> rusqlite::Result<Option<SampleContext>> {
+    Ok(load_numbered(connection, run, sample)?.map(|(_, context)| context))
+}
+
+/// The same with the number of the subject.
+fn load_numbered(
+    connection: &Connection,
+    run: &RunId,
+    sample: &SampleId,
+) -> rusqlite::Result<Option<(i64, SampleContext)>> {
     let found = first(connection, sql!("load_sample"), params![run.as_str(), sample.as_str()], |row| {
-        Ok(SampleContext {
+        let context = SampleContext {
             run: run.clone(),
             sample: sample.clone(),
             ordinal: row.get::<_, i64>("ordinal")? as u64,
@@ -27,27 +35,20 @@ pub(super) fn load_context(
             sections: Vec::new(),
             candidates: Vec::new(),
             last_prompt_tokens: None,
-        })
+        };
+        Ok((row.get::<_, i64>("subject")?, context))
     })?;
-    let Some(mut context) = found else { return Ok(None) };
-    context.plan = load_plan(connection, run, sample, context.revision)?;
+    let Some((subject, mut context)) = found else { return Ok(None) };
+    let key = params![subject, context.revision];
+    context.plan = first(connection, sql!("load_plan"), key, |row| json(row, 0))?;
     if context.plan.is_some() {
-        context.sections = load_sections(connection, run, sample, context.revision)?;
+        context.sections = load_sections(connection, subject, context.revision)?;
     }
-    Ok(Some(context))
+    Ok(Some((subject, context)))
 }
 
-fn load_plan(connection: &Connection, run: &RunId, sample: &SampleId, revision: u32) -> rusqlite::Result<Option<Plan>> {
-    first(connection, sql!("load_plan"), params![run.as_str(), sample.as_str(), revision], |row| json(row, 0))
-}
-
-fn load_sections(
-    connection: &Connection,
-    run: &RunId,
-    sample: &SampleId,
-    revision: u32,
-) -> rusqlite::Result<Vec<Section>> {
-    all(connection, sql!("load_sections"), params![run.as_str(), sample.as_str(), revision], |row| {
+fn load_sections(connection: &Connection, subject: i64, revision: u32) -> rusqlite::Result<Vec<Section>> {
+    all(connection, sql!("load_sections"), params![subject, revision], |row| {
         Ok(Section {
             place: row.get(0)?,
             text: row.get(1)?,
@@ -61,13 +62,12 @@ fn load_sections(
 /// Reads what a task's prompt is made from: the sample, the task's candidates, the last prompt's tokens.
 pub(super) fn load_for_task(connection: &Connection, task: &TaskKey) -> rusqlite::Result<Option<SampleContext>> {
     let sample = SampleId::new(task.subject.clone());
-    let Some(mut context) = load_context(connection, &task.run, &sample)? else { return Ok(None) };
-    let (run, kind) = (task.run.as_str(), task.kind.as_str());
-    let key = params![run, kind, task.subject, task.place, task.revision];
+    let Some((subject, mut context)) = load_numbered(connection, &task.run, &sample)? else { return Ok(None) };
+    let key = params![subject, task.kind.as_str(), task.place, task.revision];
     context.candidates = all(connection, sql!("load_candidates"), key, |row| {
         Ok(Candidate { attempt: AttemptId::new(row.get::<_, String>(0)?), raw: row.get(1)? })
     })?;
-    let chain = params![run, task.subject, context.revision, kind];
+    let chain = params![subject, task.kind.as_str(), context.revision];
     let tokens: Option<i64> = first(connection, sql!("load_last_prompt"), chain, |row| row.get(0))?;
     context.last_prompt_tokens = tokens.map(|tokens| tokens as u64);
     Ok(Some(context))

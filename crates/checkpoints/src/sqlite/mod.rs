@@ -9,6 +9,7 @@ macro_rules! sql {
 
 mod admit;
 mod attempt;
+mod batch;
 mod claim;
 mod dispatch;
 mod fail;
@@ -23,9 +24,9 @@ mod rescue;
 mod retry;
 mod runs;
 mod statement;
+mod subject;
 mod tasks;
 mod thread;
-mod totals;
 mod traffic;
 
 use std::path::Path;

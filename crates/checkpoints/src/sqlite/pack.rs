@@ -43,15 +43,12 @@ impl PackStore for SqliteStore {
         self.writer
             .run("record_verdict", move |connection| {
                 let rejected = verdict.rejected.as_ref();
-                let parameters = params![
-                    run.as_str(),
-                    sample.as_str(),
-                    revision,
-                    to_json(&verdict)?,
-                    rejected.map(|(code, _)| code.as_str()),
-                    rejected.map(|(_, reason)| reason.as_str())
-                ];
-                execute(connection, sql!("verdict_set"), parameters)?;
+                let (code, reason) = rejected.map(|(code, reason)| (code.as_str(), reason.as_str())).unzip();
+                let parameters = params![run.as_str(), sample.as_str(), revision, code, reason];
+                if execute(connection, sql!("verdict_set"), parameters)? > 0 {
+                    let parameters = params![run.as_str(), sample.as_str(), to_json(&verdict)?];
+                    execute(connection, sql!("verdict_write"), parameters)?;
+                }
                 Ok(())
             })
             .await
@@ -173,7 +170,7 @@ fn packed_one(connection: &Connection, run: &RunId, row: &Row<'_>) -> rusqlite::
 }
 
 fn complete_one(connection: &Connection, run: &RunId, row: &Row<'_>) -> rusqlite::Result<Option<CompleteSample>> {
-    let sample = SampleId::new(row.get::<_, String>("sample")?);
+    let sample = SampleId::new(row.get::<_, String>("name")?);
     let Some(context) = load::load_context(connection, run, &sample)? else { return Ok(None) };
     let code: Option<String> = row.get("code")?;
     Ok(Some(CompleteSample {

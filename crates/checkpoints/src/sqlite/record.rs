@@ -2,73 +2,52 @@
 
 use agentwrite::ids::Hash;
 use agentwrite::ports::{FollowUp, RecordResult, Recorded, TaskResult};
-use agentwrite::task::{KeptAnswer, TaskKey};
+use agentwrite::task::KeptAnswer;
 use rusqlite::{Connection, params};
 
-use super::attempt::{Ending, Unsettled, unsettled};
+use super::attempt::{self, Ending, Tried};
+use super::batch::Batch;
 use super::follow_up::follow_up;
 use super::statement::{all, execute, first};
-use super::totals;
 use crate::acceptance;
 use crate::added::Added;
 use crate::columns::to_json;
 
-/// What the accepted task row says about its successor.
-pub(super) struct Accepted {
-    id: i64,
-    pub(super) generation: u32,
-    pub(super) ordinal: i64,
-}
-
-pub(super) fn record_result(connection: &Connection, record: &RecordResult) -> rusqlite::Result<Recorded> {
+pub(super) fn record_result(batch: &Batch, record: &RecordResult) -> rusqlite::Result<Recorded> {
     // An attempt that was settled before decides nothing: the intent is repeated.
-    let Some(attempt) = unsettled(connection, record.attempt.as_str())? else {
+    let connection: &Connection = batch;
+    let found = attempt::find(connection, &record.attempt, &record.task)?;
+    let Some((tried, is_at_task)) = found.filter(|(tried, _)| tried.unsettled) else {
         return not_accepted(connection, record);
     };
-    let accepted = accept(connection, record)?;
+    let accepted = is_at_task && tried.accepts(record.context_hash);
     let mut added = Added::default();
-    end_attempt(connection, record, &attempt, accepted.is_some(), &mut added)?;
+    end_attempt(connection, record, &tried, accepted, &mut added)?;
     if let Some(answer) = &record.answer {
-        keep_answer(connection, &record.task, record.context_hash, record.attempt.as_str(), answer)?;
+        keep_answer(connection, &tried, &record.context_hash, answer)?;
     }
-    let recorded = match accepted {
-        Some(accepted) => {
-            execute(connection, sql!("record_done"), [accepted.id])?;
-            write_result(connection, record, &mut added)?;
-            move_sample(connection, record)?;
-            follow_up(connection, record, &accepted)?
-        }
-        None => not_accepted(connection, record)?,
+    let recorded = if accepted {
+        execute(connection, sql!("record_done"), [tried.task])?;
+        write_result(connection, record, &tried, &mut added)?;
+        move_sample(connection, record, tried.subject)?;
+        follow_up(connection, record, &tried)?
+    } else {
+        not_accepted(connection, record)?
     };
-    totals::write(connection, record.task.run.as_str(), &added)?;
+    batch.count(tried.run, &added);
     Ok(recorded)
-}
-
-fn accept(connection: &Connection, record: &RecordResult) -> rusqlite::Result<Option<Accepted>> {
-    let key = &record.task;
-    let parameters = params![
-        key.run.as_str(),
-        key.kind.as_str(),
-        key.subject,
-        key.place,
-        key.revision,
-        record.context_hash.to_hex()
-    ];
-    first(connection, sql!("record_accept"), parameters, |row| {
-        Ok(Accepted { id: row.get(0)?, generation: row.get(1)?, ordinal: row.get(2)? })
-    })
 }
 
 fn end_attempt(
     connection: &Connection,
     record: &RecordResult,
-    attempt: &Unsettled,
+    tried: &Tried,
     accepted: bool,
     added: &mut Added,
 ) -> rusqlite::Result<()> {
     let (outcome, code) = acceptance::outcome(record, accepted);
     let ending = Ending { outcome, code, message: None, counted: None, now: record.now.0, end: &record.end };
-    attempt.settle(connection, record.attempt.as_str(), &ending, added)?;
+    tried.settle(connection, &ending, added)?;
     if accepted && record.origin != record.attempt {
         // The candidate's attempt had failed by its gate; it is counted so no more (I6).
         let failed = execute(connection, sql!("record_origin"), [record.origin.as_str()])?;
@@ -80,27 +59,23 @@ fn end_attempt(
 /// Keeps an answer beside the accepted text; a repeated intent adds nothing.
 pub(super) fn keep_answer(
     connection: &Connection,
-    key: &TaskKey,
-    context_hash: Hash,
-    attempt: &str,
+    tried: &Tried,
+    context_hash: &Hash,
     answer: &KeptAnswer,
 ) -> rusqlite::Result<()> {
-    if first(connection, sql!("answer_kept"), [attempt], |_| Ok(()))?.is_some() {
+    let attempt = (tried.task, tried.fence);
+    if first(connection, sql!("answer_kept"), attempt, |_| Ok(()))?.is_some() {
         return Ok(());
     }
     let text = write_text(connection, &answer.raw)?;
     let parameters = params![
-        attempt,
-        key.run.as_str(),
-        key.kind.as_str(),
-        key.subject,
-        key.place,
-        key.revision,
+        tried.task,
+        tried.fence,
         text,
         answer.gate,
         answer.evidence,
         answer.candidate,
-        context_hash.to_hex(),
+        context_hash.as_bytes(),
         answer.reask
     ];
     execute(connection, sql!("record_answer"), parameters)?;
@@ -109,67 +84,47 @@ pub(super) fn keep_answer(
 
 /// Stores a text and returns its id.
 fn write_text(connection: &Connection, body: &str) -> rusqlite::Result<i64> {
-    execute(connection, sql!("record_text"), params![Hash::of("text", &[body]).to_hex(), body])?;
+    execute(connection, sql!("record_text"), params![Hash::of("text", &[body]).as_bytes(), body])?;
     Ok(connection.last_insert_rowid())
 }
 
-fn write_result(connection: &Connection, record: &RecordResult, added: &mut Added) -> rusqlite::Result<()> {
-    let key = &record.task;
+fn write_result(
+    connection: &Connection,
+    record: &RecordResult,
+    tried: &Tried,
+    added: &mut Added,
+) -> rusqlite::Result<()> {
+    let (key, subject, origin) = (&record.task, tried.subject, record.origin.as_str());
     match &record.result {
         TaskResult::Section { text, words, flags, chain } => {
             let text = write_text(connection, text)?;
-            let parameters = params![
-                key.run.as_str(),
-                key.subject,
-                key.revision,
-                key.place,
-                text,
-                chain.to_hex(),
-                words,
-                to_json(flags)?,
-                record.origin.as_str()
-            ];
+            let flags = to_json(flags)?;
+            let parameters = params![subject, key.revision, key.place, text, chain.as_bytes(), words, flags, origin];
             execute(connection, sql!("record_section"), parameters)?;
             added.sections += 1;
             added.words += i64::from(*words);
         }
         TaskResult::Plan { plan, chain } => {
-            let parameters = params![
-                key.run.as_str(),
-                key.subject,
-                key.revision,
-                to_json(plan)?,
-                chain.to_hex(),
-                record.origin.as_str()
-            ];
+            let parameters = params![subject, key.revision, to_json(plan)?, chain.as_bytes(), origin];
             execute(connection, sql!("record_plan"), parameters)?;
         }
         TaskResult::Other(body) => {
-            let parameters = params![
-                key.run.as_str(),
-                key.kind.as_str(),
-                key.subject,
-                key.place,
-                key.revision,
-                to_json(body)?,
-                record.origin.as_str()
-            ];
+            let parameters = params![subject, key.kind.as_str(), key.place, key.revision, to_json(body)?, origin];
             execute(connection, sql!("record_other"), parameters)?;
         }
     }
     Ok(())
 }
 
-fn move_sample(connection: &Connection, record: &RecordResult) -> rusqlite::Result<()> {
-    let (run, sample) = (record.task.run.as_str(), record.task.subject.as_str());
+fn move_sample(connection: &Connection, record: &RecordResult, sample: i64) -> rusqlite::Result<()> {
     for follow_up in &record.follow_ups {
         match (follow_up, &record.result) {
             (FollowUp::SamplePlanned { places }, TaskResult::Plan { chain, .. }) => {
-                execute(connection, sql!("record_planned"), params![run, sample, places, chain.to_hex()])?;
+                execute(connection, sql!("record_planned"), params![sample, places, chain.as_bytes()])?;
             }
             (FollowUp::PlaceFilled, TaskResult::Section { words, chain, .. }) => {
-                execute(connection, sql!("record_filled"), params![run, sample, words, chain.to_hex()])?;
-                execute(connection, sql!("record_written"), params![run, sample])?;
+                execute(connection, sql!("record_filled"), params![sample, words, chain.as_bytes()])?;
+                execute(connection, sql!("record_written"), [sample])?;
             }
             _ => {}
         }

@@ -10,40 +10,51 @@ use agentwrite::ports::Rescued;
 use agentwrite::task::TaskKey;
 use rusqlite::{Connection, Row, params};
 
+use super::batch::Batch;
 use super::fail::fail_sample;
 use super::statement::{all, execute, json, one};
 use super::tasks::task_key;
-use super::totals;
 use crate::added::Added;
 
 /// A claimed task whose claim is to be freed.
 struct Held {
     id: i64,
     key: TaskKey,
-    attempt: Option<String>,
+    fence: i64,
     crashes: u32,
+    /// `subject.id`
+    subject: i64,
+    /// `run.id`
+    run: i64,
 }
 
 impl Held {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self { id: row.get(0)?, key: task_key(row, 1)?, attempt: row.get(6)?, crashes: row.get(7)? })
+        Ok(Self {
+            id: row.get(0)?,
+            key: task_key(row, 1)?,
+            fence: row.get(6)?,
+            crashes: row.get(7)?,
+            subject: row.get(8)?,
+            run: row.get(9)?,
+        })
     }
 }
 
-pub(super) fn stalled(connection: &Connection, lost_after: Duration, now: Timestamp) -> rusqlite::Result<Rescued> {
-    let lapsed = all(connection, sql!("rescue_lapsed"), [now.0], Held::read)?;
-    let mut rescued = free(connection, &lapsed, now)?;
+pub(super) fn stalled(batch: &Batch, lost_after: Duration, now: Timestamp) -> rusqlite::Result<Rescued> {
+    let lapsed = all(batch, sql!("rescue_lapsed"), [now.0], Held::read)?;
+    let mut rescued = free(batch, &lapsed, now)?;
     let sent_before = now.0.saturating_sub(i64::try_from(lost_after.as_millis()).unwrap_or(i64::MAX));
-    rescued.messages = execute(connection, sql!("rescue_messages"), [sent_before])? as u64;
+    rescued.messages = execute(batch, sql!("rescue_messages"), [sent_before])? as u64;
     Ok(rescued)
 }
 
-pub(super) fn dead_owners(connection: &Connection, owner: &OwnerId, now: Timestamp) -> rusqlite::Result<Rescued> {
-    let held = all(connection, sql!("rescue_dead_owners"), [owner.as_str()], Held::read)?;
-    let mut rescued = free(connection, &held, now)?;
-    rescued.messages = send_again(connection, None)?;
-    execute(connection, sql!("free_outbox"), [])?;
-    orphan_the_rest(connection, owner, now)?;
+pub(super) fn dead_owners(batch: &Batch, owner: &OwnerId, now: Timestamp) -> rusqlite::Result<Rescued> {
+    let held = all(batch, sql!("rescue_dead_owners"), [owner.as_str()], Held::read)?;
+    let mut rescued = free(batch, &held, now)?;
+    rescued.messages = send_again(batch, None)?;
+    execute(batch, sql!("free_outbox"), [])?;
+    orphan_the_rest(batch, owner, now)?;
     Ok(rescued)
 }
 
@@ -53,31 +64,32 @@ pub(super) fn send_again(connection: &Connection, run: Option<&str>) -> rusqlite
 }
 
 /// Attempts may be open without a claim: their task was done by another, or dropped.
-fn orphan_the_rest(connection: &Connection, owner: &OwnerId, now: Timestamp) -> rusqlite::Result<()> {
-    let runs: Vec<String> = all(connection, sql!("free_attempts"), params![owner.as_str(), now.0], |row| row.get(0))?;
+fn orphan_the_rest(batch: &Batch, owner: &OwnerId, now: Timestamp) -> rusqlite::Result<()> {
+    let runs: Vec<i64> = all(batch, sql!("free_attempts"), params![owner.as_str(), now.0], |row| row.get(0))?;
     let orphaned = Added { orphaned_calls: 1, ..Added::default() };
-    runs.iter().try_for_each(|run| totals::write(connection, run, &orphaned))
+    runs.iter().for_each(|run| batch.count(*run, &orphaned));
+    Ok(())
 }
 
-fn free(connection: &Connection, claims: &[Held], now: Timestamp) -> rusqlite::Result<Rescued> {
+fn free(batch: &Batch, claims: &[Held], now: Timestamp) -> rusqlite::Result<Rescued> {
     let mut rescued = Rescued::default();
     let mut limits: HashMap<&str, u32> = HashMap::new();
     for held in claims {
         let run = held.key.run.as_str();
         let limit = match limits.get(run) {
             Some(limit) => *limit,
-            None => crash_limit(connection, run)?,
+            None => crash_limit(batch, run)?,
         };
         limits.insert(run, limit);
         let dies = held.crashes + 1 >= limit;
-        let freed = execute(connection, sql!("rescue_task"), params![held.id, if dies { "dead" } else { "ready" }])?;
-        let orphaned = execute(connection, sql!("rescue_attempt"), params![held.attempt, now.0])? as i64;
-        totals::write(connection, run, &Added { orphaned_calls: orphaned, ..Added::default() })?;
+        let freed = execute(batch, sql!("rescue_task"), params![held.id, if dies { "dead" } else { "ready" }])?;
+        let orphaned = execute(batch, sql!("rescue_attempt"), params![held.id, held.fence, now.0])? as i64;
+        batch.count(held.run, &Added { orphaned_calls: orphaned, ..Added::default() });
         // None is freed where the death of a sibling earlier in this list has dropped the task.
         if dies && freed > 0 {
             rescued.died += 1;
             let reason = format!("work on it ended in a crash {} times", held.crashes + 1);
-            fail_sample(connection, &held.key, ErrorCode::CrashLoop, &reason)?;
+            fail_sample(batch, &held.key, held.subject, ErrorCode::CrashLoop, &reason)?;
         }
         rescued.leases += 1;
     }

@@ -16,6 +16,7 @@ use super::statement::{all, execute, first, hash, one};
 use crate::fresh_start::{FreshStart, Kept, Stopped};
 
 struct Chosen {
+    subject: i64,
     sample: SampleId,
     ordinal: i64,
     code: Option<String>,
@@ -45,7 +46,7 @@ pub(super) fn retry(
         let config = config_of(connection, &mut configs, run, sample.config_version)?;
         let range = open_range(connection, run, sample.range, &mut retried.supplement)?;
         let fresh = FreshStart::of(&sample.stopped, &context, plan, config)?;
-        go_on(connection, run, sample, &fresh, range)?;
+        go_on(connection, sample, &fresh, range)?;
     }
     if !plan.dry_run && !retried.samples.is_empty() {
         execute(connection, sql!("retry_run"), params![run.as_str()])?;
@@ -81,7 +82,8 @@ fn choose(connection: &Connection, run: &RunId, plan: &RetryPlan) -> rusqlite::R
 impl Chosen {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
-            sample: SampleId::new(row.get::<_, String>("sample")?),
+            subject: row.get("subject")?,
+            sample: SampleId::new(row.get::<_, String>("name")?),
             ordinal: row.get("ordinal")?,
             code: row.get("code")?,
             range: row.get("range")?,
@@ -131,40 +133,35 @@ fn would_leave(
     Ok(())
 }
 
-fn go_on(
-    connection: &Connection,
-    run: &RunId,
-    sample: &Chosen,
-    fresh: &FreshStart<'_>,
-    range: i64,
-) -> rusqlite::Result<()> {
+fn go_on(connection: &Connection, sample: &Chosen, fresh: &FreshStart<'_>, range: i64) -> rusqlite::Result<()> {
     if fresh.new_revision {
-        keep(connection, run, sample, fresh)?;
+        keep(connection, sample, fresh)?;
     }
+    let head = fresh.head();
     let parameters = params![
-        run.as_str(),
-        sample.sample.as_str(),
+        sample.subject,
         fresh.state.as_str(),
         fresh.revision,
         fresh.places,
         fresh.sections.len() as i64,
         fresh.words() as i64,
-        fresh.head().map(Hash::to_hex),
+        head.as_ref().map(Hash::as_bytes),
         fresh.model,
         range
     ];
     execute(connection, sql!("retry_sample"), parameters)?;
+    execute(connection, sql!("retry_verdict"), [sample.subject])?;
     Ok(())
 }
 
 /// Writes what is kept under the new revision, by reference.
-fn keep(connection: &Connection, run: &RunId, sample: &Chosen, fresh: &FreshStart<'_>) -> rusqlite::Result<()> {
-    let (run, id, old) = (run.as_str(), sample.sample.as_str(), sample.stopped.revision);
+fn keep(connection: &Connection, sample: &Chosen, fresh: &FreshStart<'_>) -> rusqlite::Result<()> {
+    let (subject, old) = (sample.subject, sample.stopped.revision);
     if let Some(head) = fresh.plan {
-        execute(connection, sql!("retry_plan"), params![run, id, old, fresh.revision, head.to_hex()])?;
+        execute(connection, sql!("retry_plan"), params![subject, old, fresh.revision, head.as_bytes()])?;
     }
     for (section, head) in &fresh.sections {
-        let parameters = params![run, id, old, fresh.revision, section.place, head.to_hex()];
+        let parameters = params![subject, old, fresh.revision, section.place, head.as_bytes()];
         execute(connection, sql!("retry_section"), parameters)?;
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Runs, their input and their control, on SQLite.
 
 use agentwrite::config::{Limits, RunConfig};
-use agentwrite::ids::{Hash, RunId, SampleId, Timestamp};
+use agentwrite::ids::{Hash, RunId, Timestamp};
 use agentwrite::ports::{Added, Control, Range, Retried, RetryPlan, Run, RunState, RunStore, StoreError};
 use agentwrite::sample::Input;
 use async_trait::async_trait;
@@ -9,6 +9,7 @@ use rusqlite::{Connection, Row, RowIndex, params};
 
 use super::retry::open_range;
 use super::statement::{all, execute, first, hash, json, one};
+use super::subject::{run_number, subject_number};
 use super::{SqliteStore, rescue, retry};
 use crate::columns::{run_state, to_json};
 
@@ -132,20 +133,18 @@ fn insert_config(connection: &Connection, run: &RunId, version: u32, config: &Ru
 
 fn add_samples(connection: &Connection, run: &RunId, inputs: &[(Input, u32)]) -> rusqlite::Result<Added> {
     let mut added = Added::default();
-    let mut ordinal: i64 = one(connection, sql!("sample_next_ordinal"), params![run.as_str()], |row| row.get(0))?;
+    let number = run_number(connection, run.as_str())?;
+    let mut ordinal: i64 = one(connection, sql!("sample_next_ordinal"), [number], |row| row.get(0))?;
     let shard_size = read_run(connection, run)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?.config.shard_size.max(1);
     // A closed shard never changes (I7): rows whose range is closed share a supplementary one.
     let mut supplement = None;
     let mut looked_at: Option<(i64, i64)> = None;
     for (input, estimate) in inputs {
-        let sample = input.sample_id();
+        let subject = subject_number(connection, number, input.sample_id().as_str())?;
         let main = Range::Main((ordinal as u64 / u64::from(shard_size)) as u32).number();
-        let inserted = execute(
-            connection,
-            sql!("sample_insert"),
-            params![run.as_str(), sample.as_str(), ordinal, input.key().to_hex(), main, estimate],
-        )?;
-        if inserted == 0 {
+        let key = input.key();
+        let parameters = params![subject, number, ordinal, key.as_bytes(), main, estimate];
+        if execute(connection, sql!("sample_insert"), parameters)? == 0 {
             added.present += 1;
             continue;
         }
@@ -155,18 +154,13 @@ fn add_samples(connection: &Connection, run: &RunId, inputs: &[(Input, u32)]) ->
         };
         looked_at = Some((main, range));
         if range != main {
-            set_range(connection, run, &sample, range)?;
+            execute(connection, sql!("sample_set_range"), [subject, range])?;
         }
-        execute(connection, sql!("instruction_insert"), params![run.as_str(), sample.as_str(), to_json(input)?])?;
+        execute(connection, sql!("instruction_insert"), params![subject, to_json(input)?])?;
         added.added += 1;
         ordinal += 1;
     }
     Ok(added)
-}
-
-fn set_range(connection: &Connection, run: &RunId, sample: &SampleId, range: i64) -> rusqlite::Result<()> {
-    execute(connection, sql!("sample_set_range"), params![run.as_str(), sample.as_str(), range])?;
-    Ok(())
 }
 
 fn control_run(

@@ -42,12 +42,12 @@ pub(super) fn one<T>(
 
 /// Reads a hash column.
 pub(super) fn hash(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Hash> {
-    Ok(columns::hash(row.get_ref(column)?.as_str()?)?)
+    Ok(columns::hash_of_bytes(row.get_ref(column)?.as_blob()?)?)
 }
 
 /// Reads a hash column that may be empty.
 pub(super) fn hash_or_none(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Option<Hash>> {
-    Ok(row.get_ref(column)?.as_str_or_null()?.map(columns::hash).transpose()?)
+    Ok(row.get_ref(column)?.as_blob_or_null()?.map(columns::hash_of_bytes).transpose()?)
 }
 
 /// Reads a JSON column.

@@ -8,6 +8,8 @@ use agentwrite::ports::StoreError;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::batch::Batch;
+
 /// Most intents in one transaction.
 const MOST_INTENTS: usize = 512;
 
@@ -35,7 +37,7 @@ enum Message {
 trait Job: Send {
     fn name(&self) -> &'static str;
     /// Runs inside a transaction and keeps its value; may be called again after a rollback.
-    fn carry_out(&mut self, connection: &Connection) -> rusqlite::Result<()>;
+    fn carry_out(&mut self, batch: &Batch) -> rusqlite::Result<()>;
     /// Answers, once it is known whether the transaction stands.
     fn answer(self: Box<Self>, outcome: rusqlite::Result<()>);
 }
@@ -50,14 +52,14 @@ struct Intent<T, W> {
 impl<T, W> Job for Intent<T, W>
 where
     T: Send,
-    W: FnMut(&Connection) -> rusqlite::Result<T> + Send,
+    W: FnMut(&Batch) -> rusqlite::Result<T> + Send,
 {
     fn name(&self) -> &'static str {
         self.name
     }
 
-    fn carry_out(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        self.value = Some((self.work)(connection)?);
+    fn carry_out(&mut self, batch: &Batch) -> rusqlite::Result<()> {
+        self.value = Some((self.work)(batch)?);
         Ok(())
     }
 
@@ -75,7 +77,9 @@ impl DatabaseThread {
     /// Starts the thread of this connection.
     pub(super) fn start(name: &str, connection: Connection, begin: Begin) -> std::io::Result<Self> {
         let (messages, waiting) = mpsc::channel(4_096);
-        std::thread::Builder::new().name(name.to_owned()).spawn(move || serve(connection, begin, waiting))?;
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || serve(Batch::new(connection), begin, waiting))?;
         Ok(Self { messages })
     }
 
@@ -83,7 +87,7 @@ impl DatabaseThread {
     pub(super) async fn run<T, W>(&self, intent: &'static str, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        W: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        W: FnMut(&Batch) -> rusqlite::Result<T> + Send + 'static,
     {
         let stopped = || StoreError::new(intent, "the database is closed");
         let (reply, answer) = oneshot::channel();
@@ -101,15 +105,15 @@ impl DatabaseThread {
     }
 }
 
-fn serve(connection: Connection, begin: Begin, mut waiting: mpsc::Receiver<Message>) {
+fn serve(batch: Batch, begin: Begin, mut waiting: mpsc::Receiver<Message>) {
     let mut jobs = Vec::new();
     while let Some(mut message) = waiting.blocking_recv() {
         loop {
             match message {
                 Message::Job(job) => jobs.push(job),
                 Message::Close(reply) => {
-                    carry_out(&connection, begin, &mut jobs);
-                    drop(connection);
+                    carry_out(&batch, begin, &mut jobs);
+                    drop(batch);
                     let _ = reply.send(());
                     return;
                 }
@@ -122,19 +126,19 @@ fn serve(connection: Connection, begin: Begin, mut waiting: mpsc::Receiver<Messa
                 Err(_) => break,
             }
         }
-        carry_out(&connection, begin, &mut jobs);
+        carry_out(&batch, begin, &mut jobs);
     }
 }
 
-fn carry_out(connection: &Connection, begin: Begin, jobs: &mut Vec<Box<dyn Job>>) {
-    if transact(connection, begin, jobs).is_ok() {
+fn carry_out(batch: &Batch, begin: Begin, jobs: &mut Vec<Box<dyn Job>>) {
+    if transact(batch, begin, jobs).is_ok() {
         for job in jobs.drain(..) {
             job.answer(Ok(()));
         }
         return;
     }
     for mut job in jobs.drain(..) {
-        let outcome = transact(connection, begin, std::slice::from_mut(&mut job));
+        let outcome = transact(batch, begin, std::slice::from_mut(&mut job));
         if let Err(error) = &outcome {
             tracing::warn!(intent = job.name(), %error, "a store intent failed");
         }
@@ -142,7 +146,7 @@ fn carry_out(connection: &Connection, begin: Begin, jobs: &mut Vec<Box<dyn Job>>
     }
 }
 
-fn transact(connection: &Connection, begin: Begin, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+fn transact(batch: &Batch, begin: Begin, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
     if jobs.is_empty() {
         return Ok(());
     }
@@ -150,14 +154,18 @@ fn transact(connection: &Connection, begin: Begin, jobs: &mut [Box<dyn Job>]) ->
         Begin::Snapshot => "begin",
         Begin::Immediate => "begin immediate",
     };
-    connection.prepare_cached(begin)?.execute([])?;
+    batch.prepare_cached(begin)?.execute([])?;
     let outcome = jobs
         .iter_mut()
-        .try_for_each(|job| job.carry_out(connection))
-        .and_then(|()| connection.prepare_cached("commit")?.execute([]));
+        .try_for_each(|job| job.carry_out(batch))
+        .and_then(|()| batch.write_totals())
+        .and_then(|()| batch.prepare_cached("commit")?.execute([]));
     // SQLite may have rolled back by itself (disk full, I/O error).
-    if outcome.is_err() && !connection.is_autocommit() {
-        connection.execute_batch("rollback")?;
+    if outcome.is_err() {
+        batch.forget_totals();
+        if !batch.is_autocommit() {
+            batch.execute_batch("rollback")?;
+        }
     }
     outcome.map(|_| ())
 }

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
 use super::SqliteStore;
+use super::batch::Batch;
 use super::statement::{execute, first, json, one};
-use super::totals;
 use crate::added::Added;
 use crate::columns::Unsound;
 
@@ -23,7 +23,7 @@ impl TrafficStore for SqliteStore {
         let (run, endpoint) = (run.clone(), endpoint.to_owned());
         self.writer
             .run("settle", move |connection| {
-                let (limits, _) = limits_of(connection, &run)?;
+                let (limits, _, _) = limits_of(connection, &run)?;
                 let Some((bucket, back)) = rate::give_back(&endpoint, unused_tokens, &limits) else { return Ok(()) };
                 let Some(free_at) = free_at(connection, &bucket)? else { return Ok(()) };
                 write_bucket(connection, &bucket, free_at - back)
@@ -57,8 +57,10 @@ impl TrafficStore for SqliteStore {
     }
 }
 
-fn limits_of(connection: &Connection, run: &RunId) -> rusqlite::Result<(Limits, i64)> {
-    one(connection, sql!("reserve_limits"), [run.as_str()], |row| Ok((json(row, 0)?, row.get(1)?)))
+/// The run's limits, what it has spent and reserved, and its number.
+fn limits_of(batch: &Batch, run: &RunId) -> rusqlite::Result<(Limits, i64, i64)> {
+    batch.write_totals()?;
+    one(batch, sql!("reserve_limits"), [run.as_str()], |row| Ok((json(row, 0)?, row.get(1)?, row.get(2)?)))
 }
 
 fn free_at(connection: &Connection, bucket: &str) -> rusqlite::Result<Option<f64>> {
@@ -70,8 +72,9 @@ fn write_bucket(connection: &Connection, bucket: &str, free_at: f64) -> rusqlite
     Ok(())
 }
 
-fn reserve_call(connection: &Connection, reserve: &Reserve) -> rusqlite::Result<Reservation> {
-    let (limits, ledger) = limits_of(connection, &reserve.run)?;
+fn reserve_call(batch: &Batch, reserve: &Reserve) -> rusqlite::Result<Reservation> {
+    let connection: &Connection = batch;
+    let (limits, ledger, run) = limits_of(batch, &reserve.run)?;
     // A repeated wish replaces what the attempt had reserved.
     let own: Option<Option<i64>> =
         first(connection, sql!("reserve_own"), params![reserve.attempt.as_str()], |row| row.get(0))?;
@@ -88,7 +91,7 @@ fn reserve_call(connection: &Connection, reserve: &Reserve) -> rusqlite::Result<
         }
         execute(connection, sql!("reserve_money"), params![reserve.attempt.as_str(), worst as i64])?;
         let added = Added { reserved_nanousd: worst as i64 - reserved, ..Added::default() };
-        totals::write(connection, reserve.run.as_str(), &added)?;
+        batch.count(run, &added);
     }
     let start = draw(connection, reserve, &limits)?;
     Ok(Reservation::StartAt(Timestamp(start.ceil() as i64)))

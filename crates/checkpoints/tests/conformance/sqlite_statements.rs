@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::{Fixture, SqliteFixture};
 
 /// Statements that may look at a whole run, or at everything that is live: reports, invariants, and what runs once.
-const MAY_READ_A_RUN: &[&str] = &["check_", "failure_groups", "attempt_codes", "run_finish"];
+const MAY_READ_A_RUN: &[&str] = &["check_", "failure_groups", "attempt_codes", "attempt_outcomes", "run_finish"];
 
 /// Name and text of each file.
 fn statements() -> Vec<(String, String)> {
@@ -58,8 +58,17 @@ fn plan(connection: &Connection, sql: &str) -> Vec<String> {
 
 /// What may be read from end to end: rows that the statement itself brings, tables that stay small, and the partial indices,
 /// which hold only what is live or open, so that going through them costs what is in flight, not what was ever written.
-const SMALL: &[&str] =
-    &["members", "outbox", "r", "ranges", "task USING INDEX task_live", "attempt USING INDEX attempt_open"];
+const SMALL: &[&str] = &[
+    "members",
+    "o",
+    "outbox",
+    "r",
+    "r USING INDEX sqlite_autoindex_run_1",
+    "ranges",
+    "t USING INDEX task_live",
+    "task USING INDEX task_live",
+    "attempt USING INDEX attempt_open",
+];
 
 fn reads_everything(step: &str) -> bool {
     let brought =
@@ -91,17 +100,21 @@ async fn the_hot_statements_use_their_index() {
     let (_fixture, connection) = migrated().await;
     let statements = statements();
     for (name, wanted) in [
-        ("record_accept", "SEARCH task USING INDEX sqlite_autoindex_task_1"),
-        ("record_filled", "SEARCH sample USING PRIMARY KEY (run=? AND sample=?)"),
-        ("record_planned", "SEARCH sample USING PRIMARY KEY (run=? AND sample=?)"),
-        ("attempt_end", "SEARCH attempt USING PRIMARY KEY (attempt=?)"),
-        ("claim_find", "SEARCH task USING INDEX sqlite_autoindex_task_1"),
-        ("view_counts", "SEARCH task USING INDEX task_live (run=? AND kind=?)"),
-        ("dispatch_choose", "SEARCH task USING INDEX task_live (run=?)"),
-        ("dispatch_count", "SEARCH task USING INDEX task_live (run=?)"),
-        ("dispatch_next_due", "SEARCH task USING INDEX task_live (run=?)"),
+        ("attempt_find", "SEARCH a USING INDEX sqlite_autoindex_attempt_1 (attempt=?)"),
+        ("attempt_end", "SEARCH attempt USING PRIMARY KEY (task=? AND fence=?)"),
+        ("record_filled", "SEARCH sample USING INTEGER PRIMARY KEY (rowid=?)"),
+        ("record_planned", "SEARCH sample USING INTEGER PRIMARY KEY (rowid=?)"),
+        ("claim_find", "SEARCH t USING INDEX sqlite_autoindex_task_1"),
+        ("view_counts", "SEARCH task USING COVERING INDEX task_live (run=? AND kind=? AND state=?)"),
+        ("view_pending", "SEARCH s USING INDEX sample_unfinished (run=? AND state=? AND ordinal<?)"),
+        ("view_planned", "SEARCH s USING INDEX sample_unfinished (run=? AND state=? AND ordinal<?)"),
+        ("dispatch_choose", "SEARCH t USING INDEX task_waiting (run=?)"),
+        ("dispatch_count", "SEARCH task USING COVERING INDEX task_live (run=?)"),
+        ("dispatch_count", "SEARCH task USING COVERING INDEX task_waiting (run=?)"),
+        ("dispatch_next_due", "SEARCH task USING INDEX task_waiting (run=?)"),
+        ("closable", "SEARCH s USING INDEX sample_unfinished (run=? AND state=? AND ordinal>? AND ordinal<?)"),
         ("closable", "sample_unjudged"),
-        ("unjudged", "SEARCH sample USING INDEX sample_unjudged (run=?)"),
+        ("unjudged", "SEARCH s USING INDEX sample_unjudged (run=?)"),
         ("renew_leases", "task_live"),
         ("rescue_lapsed", "task_live"),
         ("rescue_messages", "task_live"),
