@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::failure::ErrorCode;
+use crate::rope::Rope;
 
 /// Who speaks in a chat message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -21,23 +22,23 @@ pub enum Role {
     Assistant,
 }
 
-/// One chat message.
+/// One chat message. Of an input it holds a text, of a request a [`Rope`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
+pub struct Message<T = String> {
     /// Who speaks.
     pub role: Role,
     /// What is said.
-    pub content: String,
+    pub content: T,
 }
 
-impl Message {
+impl<T> Message<T> {
     /// A user message.
-    pub fn user(content: impl Into<String>) -> Self {
+    pub fn user(content: impl Into<T>) -> Self {
         Self { role: Role::User, content: content.into() }
     }
 
     /// An assistant message.
-    pub fn assistant(content: impl Into<String>) -> Self {
+    pub fn assistant(content: impl Into<T>) -> Self {
         Self { role: Role::Assistant, content: content.into() }
     }
 }
@@ -48,7 +49,7 @@ pub struct ChatRequest {
     /// The model's name as the endpoint knows it.
     pub model: String,
     /// The conversation, oldest first.
-    pub messages: Vec<Message>,
+    pub messages: Vec<Message<Rope>>,
     /// Sampling temperature.
     pub temperature: f64,
     /// Nucleus sampling; not sent when absent.
@@ -63,6 +64,13 @@ pub struct ChatRequest {
     pub extra_body: Map<String, Value>,
     /// Groups requests that share a prefix; the sample id.
     pub affinity: String,
+}
+
+impl ChatRequest {
+    /// Bytes of what the messages say.
+    pub fn prompt_bytes(&self) -> usize {
+        self.messages.iter().map(|message| message.content.len()).sum()
+    }
 }
 
 /// Tokens of one answer, as the endpoint counted them.

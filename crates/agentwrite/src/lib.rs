@@ -21,6 +21,7 @@ pub mod ports;
 pub mod prompts;
 pub mod rate;
 pub mod retry;
+pub mod rope;
 pub mod sample;
 pub mod shares;
 pub mod task;

@@ -1,5 +1,7 @@
 //! A sample as its writer holds it: the context with everything that is derived from it once and grows with each section.
 
+use std::sync::Arc;
+
 use crate::call::ChatRequest;
 use crate::chain;
 use crate::clean;
@@ -23,7 +25,9 @@ pub struct Manuscript {
     pub context: SampleContext,
     plan_text: String,
     lines: Vec<String>,
-    texts: Vec<String>,
+    /// The accepted texts, held once: requests share them, and a writer with a thousand samples in work has no room for
+    /// two copies.
+    texts: Vec<Arc<str>>,
     index: NgramIndex,
     /// N-grams of the text that was judged last, under the chain's head that it would make.
     judged: Option<(Hash, KeptGrams)>,
@@ -51,8 +55,7 @@ impl Manuscript {
             lines: plan
                 .as_ref()
                 .map_or(Vec::new(), |plan| (0..plan.steps.len()).map(|index| plan.line(index)).collect()),
-            // Held once: a writer with a thousand samples in work has no room for two copies.
-            texts: context.sections.iter_mut().map(|section| std::mem::take(&mut section.text)).collect(),
+            texts: context.sections.iter_mut().map(|section| std::mem::take(&mut section.text).into()).collect(),
             index: NgramIndex::new(),
             judged: None,
             head,
@@ -90,8 +93,7 @@ impl Manuscript {
             Some((judged, grams)) if judged == chain => self.index.add_grams(&grams),
             _ => self.index.add(&WordHashes::of(&section.text)),
         }
-        let Section { text, .. } = section;
-        self.texts.push(text);
+        self.texts.push(section.text.into());
         self.context.candidates.clear();
         self.context.last_prompt_tokens = prompt_tokens;
         self.head = chain;
@@ -139,7 +141,7 @@ impl Manuscript {
     /// The end of the text before `place`; empty in parallel mode, where no section sees another.
     pub fn tail(&self, mode: Mode) -> &str {
         let text = match mode {
-            Mode::Serial => self.texts.last().map_or("", String::as_str),
+            Mode::Serial => self.texts.last().map_or("", |text| &**text),
             Mode::Parallel => "",
         };
         &text[text.floor_char_boundary(text.len().saturating_sub(TAIL_BYTES))..]
@@ -147,13 +149,13 @@ impl Manuscript {
 
     /// Bytes of the accepted text before the last section: what the previous prompt held.
     pub fn last_text_bytes(&self) -> usize {
-        self.texts.last().map_or(0, String::len)
+        self.texts.last().map_or(0, |text| text.len())
     }
 
     /// The request for the section at `place`.
     pub fn request(&self, config: &TextConfig, prompts: &Prompts, task: &ClaimedTask) -> ChatRequest {
         let place = task.key.place as usize;
-        let earlier: &[String] = match config.mode {
+        let earlier: &[Arc<str>] = match config.mode {
             Mode::Serial => &self.texts,
             Mode::Parallel => &[],
         };
@@ -183,7 +185,7 @@ impl Manuscript {
 
     /// The whole text as it stands.
     pub fn text(&self) -> String {
-        let texts: Vec<&str> = self.texts.iter().map(String::as_str).collect();
+        let texts: Vec<&str> = self.texts.iter().map(|text| &**text).collect();
         clean::join(&texts)
     }
 }

@@ -4,10 +4,13 @@
 //! so that an endpoint's prefix cache serves it (LongWriter paper, section 3.1; the order of the released `write.txt`:
 //! preamble, instruction, plan, text so far, step). [`WriteTemplate::parse`] refuses a template that would break this.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::call::Message;
 use crate::ids::Hash;
+use crate::rope::Rope;
 
 /// How the growing text is laid out in a write prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -318,7 +321,7 @@ pub struct WriteParts<'a> {
     /// The plan's lines, one per step.
     pub lines: &'a [String],
     /// Accepted texts of the earlier sections, in order; empty in parallel mode.
-    pub earlier: &'a [String],
+    pub earlier: &'a [Arc<str>],
     /// Index of the step to write now, from 0.
     pub step: usize,
     /// What was wrong with the last answer, for a re-ask.
@@ -369,25 +372,26 @@ impl Prompts {
         total: Option<&str>,
         json: bool,
         fault: Option<&str>,
-    ) -> Vec<Message> {
+    ) -> Vec<Message<Rope>> {
         let template = if json { &self.plan_json } else { &self.plan };
         let total = total.map_or(String::new(), |total| {
             format!(" The whole text should have about {total}, so the numbers of the parts should add up to that.")
         });
-        let mut prompt = template.render(|slot| match slot {
+        let mut prompt = Rope::from(template.render(|slot| match slot {
             "instruction" => instruction.to_owned(),
             _ => total.clone(),
-        });
+        }));
         self.add_fault(&mut prompt, fault);
         self.with_context(context, vec![Message::user(prompt)])
     }
 
     /// The messages of a section call.
-    pub fn write(&self, parts: &WriteParts<'_>) -> Vec<Message> {
+    pub fn write(&self, parts: &WriteParts<'_>) -> Vec<Message<Rope>> {
         let messages = match self.layout {
             Layout::Paper => {
-                let text = parts.earlier.join("\n\n");
-                vec![Message::user(Self::write_part(&self.write.pieces, parts, parts.step, &text))]
+                let mut prompt = Rope::default();
+                write_part(&mut prompt, &self.write.pieces, parts, parts.step, parts.earlier);
+                vec![Message::user(prompt)]
             }
             Layout::Turns => self.turns(parts),
         };
@@ -399,48 +403,34 @@ impl Prompts {
     }
 
     /// Everything up to the growing text goes into the first message; the ask of each step opens its turn.
-    fn turns(&self, parts: &WriteParts<'_>) -> Vec<Message> {
+    fn turns(&self, parts: &WriteParts<'_>) -> Vec<Message<Rope>> {
         let cut = self.write.pieces.iter().position(|piece| matches!(piece, Piece::Slot(slot) if slot == "text"));
         let (opening, ask) = self.write.pieces.split_at(cut.unwrap_or(0));
         let mut messages = Vec::with_capacity(parts.earlier.len() * 2 + 1);
         for step in 0..=parts.step {
-            let mut prompt = if step == 0 { Self::write_part(opening, parts, step, "") } else { String::new() };
-            prompt.push_str(&Self::write_part(ask, parts, step, ""));
+            let mut prompt = Rope::default();
+            if step == 0 {
+                write_part(&mut prompt, opening, parts, step, &[]);
+            }
+            write_part(&mut prompt, ask, parts, step, &[]);
             messages.push(Message::user(prompt));
             if step < parts.step {
-                messages.push(Message::assistant(parts.earlier.get(step).cloned().unwrap_or_default()));
+                let mut said = Rope::default();
+                parts.earlier.get(step).into_iter().for_each(|text| said.push_shared(text));
+                messages.push(Message::assistant(said));
             }
         }
         messages
     }
 
-    fn write_part(pieces: &[Piece], parts: &WriteParts<'_>, step: usize, text: &str) -> String {
-        let room = text.len() + parts.plan.len() + parts.instruction.len() + 2048;
-        let mut out = String::with_capacity(room);
-        for piece in pieces {
-            match piece {
-                Piece::Literal(literal) => out.push_str(literal),
-                Piece::Slot(slot) => out.push_str(match slot.as_str() {
-                    "instruction" => parts.instruction,
-                    "plan" => parts.plan,
-                    "text" => text,
-                    "step" => parts.lines.get(step).map_or("", String::as_str),
-                    _ if step + 1 == parts.lines.len() => NOTE_LAST,
-                    _ => NOTE_MORE,
-                }),
-            }
-        }
-        out
-    }
-
-    fn add_fault(&self, prompt: &mut String, fault: Option<&str>) {
+    fn add_fault(&self, prompt: &mut Rope, fault: Option<&str>) {
         if let Some(fault) = fault {
             prompt.push_str(&self.reask.render(|_| fault.to_owned()));
         }
     }
 
     /// The run's system text joins the input's system message: many servers take only one.
-    fn with_context(&self, context: &[Message], messages: Vec<Message>) -> Vec<Message> {
+    fn with_context(&self, context: &[Message], messages: Vec<Message<Rope>>) -> Vec<Message<Rope>> {
         let mut all = Vec::with_capacity(context.len() + messages.len() + 1);
         let mut context = context.iter();
         if let Some(system) = &self.system {
@@ -450,11 +440,38 @@ impl Prompts {
                 words.push_str(&first.content);
                 context.next();
             }
-            all.push(Message { role: crate::call::Role::System, content: words });
+            all.push(Message { role: crate::call::Role::System, content: words.into() });
         }
-        all.extend(context.cloned());
+        all.extend(context.map(|said| Message { role: said.role, content: said.content.as_str().into() }));
         all.extend(messages);
         all
+    }
+}
+
+/// Fills the placeholders of these pieces; `earlier` stands where the growing text belongs, shared and not copied.
+fn write_part(out: &mut Rope, pieces: &[Piece], parts: &WriteParts<'_>, step: usize, earlier: &[Arc<str>]) {
+    for piece in pieces {
+        match piece {
+            Piece::Literal(literal) => out.push_str(literal),
+            Piece::Slot(slot) => match slot.as_str() {
+                "instruction" => out.push_str(parts.instruction),
+                "plan" => out.push_str(parts.plan),
+                "text" => push_joined(out, earlier),
+                "step" => out.push_str(parts.lines.get(step).map_or("", String::as_str)),
+                _ if step + 1 == parts.lines.len() => out.push_str(NOTE_LAST),
+                _ => out.push_str(NOTE_MORE),
+            },
+        }
+    }
+}
+
+/// Texts with an empty line between them.
+fn push_joined(out: &mut Rope, texts: &[Arc<str>]) {
+    for (index, text) in texts.iter().enumerate() {
+        if index > 0 {
+            out.push_str("\n\n");
+        }
+        out.push_shared(text);
     }
 }
 

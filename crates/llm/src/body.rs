@@ -1,25 +1,36 @@
-//! The request's body: serialised once, straight from the messages, which are then let go.
+//! The request's body: everything but the shared texts of its messages is serialised once; those are written while the body
+//! is sent, so that a call holds no copy of its prompt.
 //!
 //! `{"model":...,"messages":[...]` comes first and stays byte for byte the same when the optional fields behind it have
-//! to change, so one copy of the prompt is all that a call holds.
+//! to change.
+
+use std::sync::Arc;
 
 use agentwrite::call::{ChatRequest, Message};
+use agentwrite::rope::{Piece, Rope};
 use bytes::Bytes;
 use serde::Serialize;
 
 use crate::endpoint::{AffinityField, EndpointConfig, JsonSchema};
+use crate::escape::{escape, escaped_len};
 use crate::estimate::prompt_tokens;
 use crate::fields::{Field, FieldSet};
 use crate::secrets::is_protected;
+use crate::upload::{SharedText, Upload};
 
-/// A body that can be written again with other optional fields.
+/// A body that can be sent again, and written again with other optional fields.
 pub(crate) struct Body {
     /// The request without its messages.
     request: ChatRequest,
-    bytes: Bytes,
-    /// Length of the part with model and messages.
+    /// All of the body but the shared texts.
+    json: Bytes,
+    /// The shared texts and where in `json` they belong.
+    shared: Arc<[SharedText]>,
+    /// Bytes of the shared texts as JSON.
+    shared_len: usize,
+    /// Length of the part of `json` with model and messages.
     fixed: usize,
-    /// The optional fields in `bytes`.
+    /// The optional fields in `json`.
     sent: FieldSet,
     /// Prompt tokens, estimated.
     pub prompt_tokens: u64,
@@ -33,25 +44,36 @@ impl Body {
         out.extend_from_slice(b"{\"model\":");
         write_json(&mut out, &request.model);
         out.extend_from_slice(b",\"messages\":");
-        write_json(&mut out, &messages);
+        let shared = write_messages(&mut out, &messages);
         let prompt_tokens = prompt_tokens(&messages);
         drop(messages);
         let fixed = out.len();
         let sent = write_fields(&mut out, &request, config, refused);
-        Self { request, bytes: out.into(), fixed, sent, prompt_tokens }
+        let shared_len = shared.iter().map(|shared| escaped_len(shared.text.as_bytes())).sum();
+        Self { request, json: out.into(), shared: shared.into(), shared_len, fixed, sent, prompt_tokens }
     }
 
     /// Writes the optional fields again.
     pub fn rewrite(&mut self, config: &EndpointConfig, refused: FieldSet) {
-        let mut out = Vec::with_capacity(self.bytes.len() + 64);
-        out.extend_from_slice(&self.bytes[..self.fixed]);
+        let mut out = Vec::with_capacity(self.json.len() + 64);
+        out.extend_from_slice(&self.json[..self.fixed]);
         self.sent = write_fields(&mut out, &self.request, config, refused);
-        self.bytes = out.into();
+        self.json = out.into();
     }
 
-    /// The body; a reference to the one copy.
+    /// The body in one piece.
     pub fn bytes(&self) -> Bytes {
-        self.bytes.clone()
+        if self.shared.is_empty() { self.json.clone() } else { self.upload().into_bytes() }
+    }
+
+    /// The body for sending: the same bytes, made as the connection takes them.
+    pub fn upload(&self) -> Upload {
+        Upload::new(self.json.clone(), Arc::clone(&self.shared), self.json.len() + self.shared_len)
+    }
+
+    /// Whether there are texts that are only written while the body is sent.
+    pub fn has_shared(&self) -> bool {
+        !self.shared.is_empty()
     }
 
     /// The optional fields in it.
@@ -65,11 +87,33 @@ impl Body {
     }
 }
 
-/// Bytes that the body will need: growing by doubling would hold up to twice the prompt.
-fn room_for(messages: &[Message]) -> usize {
-    let escapes = |text: &str| text.bytes().filter(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).count();
-    let size = |message: &Message| message.content.len() + escapes(&message.content) + 48;
+/// Bytes that the body will need without its shared texts: growing by doubling would hold up to twice as much.
+fn room_for(messages: &[Message<Rope>]) -> usize {
+    let own = |piece: &Piece| match piece {
+        Piece::Own(text) => escaped_len(text.as_bytes()),
+        Piece::Shared(_) => 0,
+    };
+    let size = |message: &Message<Rope>| message.content.pieces().iter().map(own).sum::<usize>() + 48;
     messages.iter().map(size).sum::<usize>() + 768
+}
+
+/// Writes the messages as `serde_json` would, but for the shared texts, which it returns with their places.
+fn write_messages(out: &mut Vec<u8>, messages: &[Message<Rope>]) -> Vec<SharedText> {
+    let mut shared = Vec::new();
+    for (index, message) in messages.iter().enumerate() {
+        out.extend_from_slice(if index == 0 { b"[{\"role\":" } else { b",{\"role\":" });
+        write_json(out, &message.role);
+        out.extend_from_slice(b",\"content\":\"");
+        for piece in message.content.pieces() {
+            match piece {
+                Piece::Own(text) => escape(text.as_bytes(), out),
+                Piece::Shared(text) => shared.push(SharedText { at: out.len(), text: Arc::clone(text) }),
+            }
+        }
+        out.extend_from_slice(b"\"}");
+    }
+    out.extend_from_slice(if messages.is_empty() { b"[]" } else { b"]" });
+    shared
 }
 
 /// Writes the fields after the messages and the closing brace; says which optional ones are in.
@@ -167,6 +211,7 @@ fn write_json<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
@@ -207,7 +252,7 @@ mod tests {
                 "seed": 5, "prompt_cache_key": "smp_1",
             })
         );
-        assert_eq!(body.bytes().len(), body.bytes.len());
+        assert_eq!(body.bytes().len(), body.upload().into_bytes().len());
     }
 
     #[test]
@@ -252,11 +297,65 @@ mod tests {
     }
 
     #[test]
-    fn one_buffer_of_the_right_size_holds_a_long_prompt() {
+    fn one_buffer_of_the_right_size_holds_a_long_prompt_and_none_a_shared_one() {
         let mut long = request();
         long.messages = vec![Message::user("A line of text.\n".repeat(7500))];
         let messages = room_for(&long.messages);
         let body = Body::new(long, &config(), FieldSet::default());
-        assert!(body.bytes.len() <= messages && messages < body.bytes.len() + 1024);
+        assert!(body.json.len() <= messages && messages < body.json.len() + 1024);
+        let mut shared = request();
+        shared.messages = vec![Message::user(Rope::default())];
+        shared.messages[0].content.push_shared(&"A line of text.\n".repeat(7500).into());
+        let other = Body::new(shared, &config(), FieldSet::default());
+        assert!(other.json.len() < 1024);
+        assert_eq!(other.bytes(), body.bytes());
+    }
+
+    /// A text in pieces: whether each is shared, and what it says.
+    fn content() -> impl Strategy<Value = Vec<(bool, String)>> {
+        let odd = prop_oneof![
+            Just("\"".to_owned()),
+            Just("\\".to_owned()),
+            Just("\u{2028}\u{2029}\u{7f}\u{85}".to_owned()),
+            Just("🦀 写".to_owned()),
+            "[\u{0}-\u{20}]{1,4}",
+            "[ -~\n]{0,40}",
+            any::<String>(),
+        ];
+        prop::collection::vec((any::<bool>(), prop::collection::vec(odd, 0..6).prop_map(|parts| parts.concat())), 0..6)
+    }
+
+    proptest! {
+        #[test]
+        fn the_bytes_are_those_of_serde_json_whole_or_made_piece_by_piece(
+            contents in prop::collection::vec(content(), 0..4),
+            most in 1_usize..80,
+        ) {
+            let mut request = request();
+            request.messages.clear();
+            for pieces in &contents {
+                let mut rope = Rope::default();
+                for (shared, text) in pieces {
+                    if *shared { rope.push_shared(&text.as_str().into()) } else { rope.push_str(text) }
+                }
+                request.messages.push(Message::user(rope));
+            }
+            let texts: Vec<Message> =
+                request.messages.iter().map(|message| Message::user(message.content.to_string())).collect();
+            let body = Body::new(request, &config(), FieldSet::default());
+            let mut whole = b"{\"model\":\"m\",\"messages\":".to_vec();
+            write_json(&mut whole, &texts);
+            write_fields(&mut whole, &body.request, &config(), FieldSet::default());
+            prop_assert_eq!(&body.bytes()[..], &whole[..]);
+            let (mut upload, mut made) = (body.upload(), Vec::new());
+            prop_assert_eq!(upload.left(), whole.len());
+            while upload.left() > 0 {
+                let before = made.len();
+                upload.write(&mut made, before + most);
+                prop_assert!(made.len() > before, "no progress");
+                prop_assert_eq!(upload.left(), whole.len() - made.len());
+            }
+            prop_assert_eq!(made, whole);
+        }
     }
 }

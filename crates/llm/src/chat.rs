@@ -153,7 +153,7 @@ impl HttpChat {
     }
 
     async fn send(&self, body: &Body, patience: &mut Patience) -> Result<Response, CallFailure> {
-        let mut call = self.client.post(self.chat_url.clone()).body(body.bytes());
+        let mut call = self.client.post(self.chat_url.clone()).body(self.payload(body));
         if let (Some(name), Ok(value)) = (&self.affinity_header, HeaderValue::from_str(body.affinity())) {
             call = call.header(name, value);
         }
@@ -168,6 +168,12 @@ impl HttpChat {
                 Err(CallFailure { usage: paid, ..self.failure(ErrorCode::FirstTokenTimeout, &self.too_slow(None)) })
             }
         }
+    }
+
+    /// The body as it is sent. Over HTTP/2 in one piece: a server that closes a connection gracefully refuses streams, and
+    /// the client may only send those again whose body it can copy.
+    fn payload(&self, body: &Body) -> reqwest::Body {
+        if body.has_shared() && !self.config.http2 { reqwest::Body::wrap(body.upload()) } else { body.bytes().into() }
     }
 
     /// Reads an answer with a status of success to its end.

@@ -1,6 +1,7 @@
 //! Tokens estimated from text, for answers whose endpoint counted none.
 
 use agentwrite::call::Message;
+use agentwrite::rope::Rope;
 
 /// Characters of a chat template around one message, in tokens.
 const PER_MESSAGE: u64 = 4;
@@ -45,8 +46,14 @@ impl TextSize {
 }
 
 /// Tokens of a prompt, roughly.
-pub(crate) fn prompt_tokens(messages: &[Message]) -> u64 {
-    messages.iter().map(|message| TextSize::of(&message.content).tokens() + PER_MESSAGE).sum()
+pub(crate) fn prompt_tokens(messages: &[Message<Rope>]) -> u64 {
+    let size = |content: &Rope| {
+        content.strs().fold(TextSize::default(), |mut size, text| {
+            size.add(text);
+            size
+        })
+    };
+    messages.iter().map(|message| size(&message.content).tokens() + PER_MESSAGE).sum()
 }
 
 #[cfg(test)]

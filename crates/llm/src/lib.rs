@@ -4,7 +4,7 @@
 //! answer (one with a finish reason) or in a failure with one of the closed list of codes; the only thing sent twice is
 //! a call whose optional field the endpoint refused. Which server does what is in the tests under `tests/protocol`.
 //!
-//! A call's way: [`EndpointConfig`] -> body (serialised once) -> HTTP -> events -> receiver (text, reasoning, finish,
+//! A call's way: [`EndpointConfig`] -> body (its long texts stay shared until they are sent) -> HTTP -> events -> receiver (text, reasoning, finish,
 //! usage) -> answer. All but the HTTP part is pure.
 
 mod base_url;
@@ -12,6 +12,7 @@ mod body;
 mod chat;
 mod endpoint;
 mod error_body;
+mod escape;
 mod estimate;
 mod fields;
 mod headers;
@@ -23,6 +24,7 @@ mod receiver;
 mod secrets;
 mod sse;
 mod think;
+mod upload;
 mod wire;
 
 pub use base_url::{BaseUrl, UrlWarning};

@@ -106,7 +106,7 @@ impl Caller {
         let limits = *self.limits.borrow();
         let mut end =
             AttemptEnd { endpoint: self.endpoint.clone(), model: request.model.clone(), ..Default::default() };
-        let bytes: usize = request.messages.iter().map(|message| message.content.len()).sum();
+        let bytes = request.prompt_bytes();
         let tokens = (bytes / 4) as u64 + u64::from(request.max_tokens) / 3;
         let start = match self.reserve(task, &request, bytes, tokens, &limits).await {
             Ok(Reservation::StartAt(start)) => start,

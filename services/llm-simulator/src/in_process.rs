@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 use agentwrite::call::{CallFailure, ChatAnswer, ChatRequest, Role, Usage};
 use agentwrite::failure::ErrorCode;
 use agentwrite::ports::ChatModel;
+use agentwrite::rope::Rope;
 
 use crate::simulator::{Answer, Ask, Broken, Rejection, Simulator, Turn, fingerprint};
 use crate::tokens;
@@ -129,13 +130,13 @@ fn request_fingerprint(request: &ChatRequest) -> u64 {
 impl ChatModel for InProcess {
     async fn chat(&self, request: ChatRequest) -> Result<ChatAnswer, CallFailure> {
         let sent = Instant::now();
-        let turn = |message: &'_ agentwrite::call::Message| {
+        let turn = |message: &'_ agentwrite::call::Message<Rope>| {
             let role = match message.role {
                 Role::System => "system",
                 Role::User => "user",
                 Role::Assistant => "assistant",
             };
-            (role, message.content.clone())
+            (role, message.content.to_string())
         };
         let turns = request.messages.iter().map(turn);
         let ask = Ask {

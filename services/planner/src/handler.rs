@@ -46,7 +46,7 @@ impl Handler for PlanHandler {
         };
         let config = &settled.config.text;
         let request = planning::request(config, &settled.prompts, &context, task);
-        let bytes = request.messages.iter().map(|message| message.content.len()).sum();
+        let bytes = request.prompt_bytes();
         match self.caller.ask(task, request).await {
             Asked::Answer(answer, end) => judge(&failures, config, &context, task, &answer, end, bytes),
             other => failures.of_call(other),

@@ -59,7 +59,7 @@ impl Handler for SectionHandler {
             return failures.permanent(ErrorCode::ContextTooSmall, message);
         }
         let request = manuscript.request(config, &settled.prompts, task);
-        let bytes = request.messages.iter().map(|message| message.content.len()).sum();
+        let bytes = request.prompt_bytes();
         match self.caller.ask(task, request).await {
             Asked::Answer(answer, end) => self.judge(&failures, config, manuscript, task, &answer, end, bytes),
             other => failures.of_call(other),

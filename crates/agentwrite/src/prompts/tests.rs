@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn parts<'a>(lines: &'a [String], earlier: &'a [String], step: usize) -> WriteParts<'a> {
+fn parts<'a>(lines: &'a [String], earlier: &'a [Arc<str>], step: usize) -> WriteParts<'a> {
     WriteParts { context: &[], instruction: "Tell {plan} of tea", plan: "P", lines, earlier, step, fault: None }
 }
 
@@ -11,19 +11,22 @@ fn user_text_is_never_expanded() {
     let prompts = Prompts::parse(&PromptTexts::default(), Layout::Paper).unwrap();
     let lines = vec!["line one {text}".to_owned()];
     let messages = prompts.write(&parts(&lines, &[], 0));
-    assert!(messages[0].content.contains("Tell {plan} of tea"));
-    assert!(messages[0].content.contains("line one {text}"));
+    let prompt = messages[0].content.to_string();
+    assert!(prompt.contains("Tell {plan} of tea"));
+    assert!(prompt.contains("line one {text}"));
 }
 
 #[test]
 fn the_prefix_grows_only_at_its_end_in_both_layouts() {
     let lines: Vec<String> = (1..=3).map(|n| format!("step {n}")).collect();
-    let earlier = vec!["first text".to_owned(), "second text".to_owned()];
+    let earlier: Vec<Arc<str>> = vec!["first text".into(), "second text".into()];
     let paper = Prompts::parse(&PromptTexts::default(), Layout::Paper).unwrap();
     let one = paper.write(&parts(&lines, &earlier[..1], 1));
     let two = paper.write(&parts(&lines, &earlier, 2));
-    let stable = one[0].content.find("first text").unwrap() + "first text\n\n".len();
-    assert_eq!(one[0].content[..stable], two[0].content[..stable]);
+    let (one, two) = (one[0].content.to_string(), two[0].content.to_string());
+    let stable = one.find("first text").unwrap() + "first text\n\n".len();
+    assert_eq!(one[..stable], two[..stable]);
+    assert!(two[stable..].starts_with("second text\n\nWrite the following part"));
 
     let turns = Prompts::parse(&PromptTexts::built_in(Layout::Turns), Layout::Turns).unwrap();
     let one = turns.write(&parts(&lines, &earlier[..1], 1));
@@ -38,8 +41,9 @@ fn a_reask_is_a_suffix_after_the_unchanged_prompt() {
     let lines = vec!["step 1".to_owned()];
     let plain = prompts.write(&parts(&lines, &[], 0));
     let asked = prompts.write(&WriteParts { fault: Some("it was empty."), ..parts(&lines, &[], 0) });
-    assert!(asked[0].content.starts_with(&plain[0].content));
-    assert!(asked[0].content.ends_with("Answer again, and mend this."));
+    let (plain, asked) = (plain[0].content.to_string(), asked[0].content.to_string());
+    assert!(asked.starts_with(&plain));
+    assert!(asked.ends_with("Answer again, and mend this."));
 }
 
 #[test]
