@@ -111,7 +111,7 @@ async fn the_hot_statements_use_their_index() {
         ("dispatch_choose", "SEARCH t USING INDEX task_waiting (run=?)"),
         ("dispatch_count", "SEARCH task USING COVERING INDEX task_live (run=?)"),
         ("dispatch_count", "SEARCH task USING COVERING INDEX task_waiting (run=?)"),
-        ("dispatch_next_due", "SEARCH task USING INDEX task_waiting (run=?)"),
+        ("dispatch_next_due", "SEARCH task USING COVERING INDEX task_waiting (run=?)"),
         ("closable", "SEARCH s USING INDEX sample_unfinished (run=? AND state=? AND ordinal>? AND ordinal<?)"),
         ("closable", "sample_unjudged"),
         ("unjudged", "SEARCH s USING INDEX sample_unjudged (run=?)"),
