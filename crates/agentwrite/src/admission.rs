@@ -11,7 +11,8 @@ use crate::ports::{AdmissionView, Admit};
 pub struct AdmissionPlan {
     /// Admissions, in order.
     pub admits: Vec<Admit>,
-    /// The run is in its tail: follow-up tasks are dispatched best first instead of being claimed at once.
+    /// The run is in its tail, or has more in work than slots: follow-up tasks are dispatched best first instead of being
+    /// claimed at once.
     pub ordered: bool,
 }
 
@@ -27,10 +28,12 @@ pub fn is_tail(unfinished: u64, slots: u32) -> bool {
 
 /// Decides who is admitted, given what stands and the number of calls that may be in flight.
 pub fn decide(view: &AdmissionView, slots: u32) -> AdmissionPlan {
-    let ordered = is_tail(view.unfinished, slots);
+    let tail = is_tail(view.unfinished, slots);
+    // Slots that were taken away: whoever goes on is chosen then, as in the tail.
+    let ordered = tail || view.writing + view.planning > slots;
     let write = |candidate: &crate::ports::AdmissionCandidate| Admit { sample: candidate.sample.clone(), write: true };
     let plan = |candidate: &crate::ports::AdmissionCandidate| Admit { sample: candidate.sample.clone(), write: false };
-    if ordered {
+    if tail {
         let admits = view.planned.iter().map(write).chain(view.pending.iter().map(plan)).collect();
         return AdmissionPlan { admits, ordered };
     }
@@ -98,6 +101,15 @@ mod tests {
         assert!(!plan.ordered);
         assert_eq!(plan.admits.len(), 4);
         assert!(plan.admits.iter().all(|admit| admit.write), "the stock of plans is large enough");
+    }
+
+    #[test]
+    fn with_fewer_slots_than_samples_in_work_the_next_tasks_are_chosen() {
+        let view =
+            AdmissionView { unfinished: 1_000, writing: 16, planned: candidates(30, true), ..Default::default() };
+        let plan = decide(&view, 8);
+        assert!(plan.ordered && plan.admits.is_empty());
+        assert!(!decide(&AdmissionView { writing: 8, ..view }, 8).ordered);
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub mod prompts;
 pub mod rate;
 pub mod retry;
 pub mod sample;
+pub mod shares;
 pub mod task;
 pub mod truncation;
 pub mod words;

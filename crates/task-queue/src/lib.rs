@@ -7,4 +7,4 @@ mod in_process;
 mod rabbitmq;
 
 pub use in_process::InProcessQueue;
-pub use rabbitmq::{QueueDepth, RabbitMq, RabbitMqCounts, RabbitMqError, RabbitMqSettings};
+pub use rabbitmq::{Ear, QueueDepth, RabbitMq, RabbitMqCounts, RabbitMqError, RabbitMqSettings, Wire, Words};

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use agentwrite::failure::ErrorCode;
 use agentwrite::ids::OwnerId;
@@ -16,10 +17,14 @@ use agentwrite::task::{
     AfterFailure, AttemptEnd, ClaimedTask, CountAs, Hint, KeptAnswer, Kind, LeaseTimes, TaskFailure,
 };
 use async_trait::async_trait;
-use backoff::{ExponentialBuilder, Retryable};
 use tokio_util::sync::CancellationToken;
 
 use crate::{CrashPoints, Doorbell, Hold, InHand, Spool};
+
+/// A slot keeps its message unacked while its chain goes on: the queue hands a process no more than it has slots, so nothing
+/// waits here for a slot while another process has one free. RabbitMQ closes a channel that holds a message for 30 minutes,
+/// hence not for ever.
+const LONGEST_HOLD: Duration = Duration::from_secs(600);
 
 /// A good result, ready to be recorded.
 #[derive(Debug)]
@@ -97,7 +102,7 @@ impl Shared {
             Ok(claimed) => claimed,
             Err(error) => {
                 tracing::warn!(%error, "a claim failed; the message goes back");
-                tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+                tokio::time::sleep(Duration::from_millis(250)).await;
                 return;
             }
         };
@@ -108,6 +113,7 @@ impl Shared {
         };
         self.crash.pass("after_claim");
         let mut delivery = Some(delivery);
+        let taken = self.clock.now();
         let mut memory = None;
         let mut next = Some((first, hold));
         while let Some((task, _hold)) = next.take() {
@@ -121,7 +127,8 @@ impl Shared {
                     None
                 }
             };
-            if let Some(delivery) = delivery.take() {
+            let held = self.clock.now().since(taken);
+            if let Some(delivery) = delivery.take_if(|_| next.is_none() || held > LONGEST_HOLD) {
                 self.crash.pass("before_ack");
                 self.ack(delivery).await;
                 self.crash.pass("after_ack");
@@ -178,31 +185,6 @@ impl Shared {
         }
     }
 
-    /// The answer is paid for: it is committed again and again until the store takes it or the process must stop, and then
-    /// it goes to the spool.
-    async fn commit(&self, record: &RecordResult) -> Option<Recorded> {
-        let attempt = || async { self.tasks.record_result(record.clone()).await };
-        let patience = ExponentialBuilder::default()
-            .with_min_delay(std::time::Duration::from_millis(50))
-            .with_max_delay(std::time::Duration::from_secs(2))
-            .without_max_times();
-        let committed = attempt
-            .retry(patience)
-            .notify(|error, wait| tracing::warn!(%error, ?wait, "the store refused a result; trying again"));
-        let recorded = tokio::select! {
-            biased;
-            recorded = committed => recorded.ok(),
-            () = self.abort.cancelled() => None,
-        };
-        if recorded.is_none()
-            && let Some(spool) = &self.spool
-            && let Err(error) = spool.write(record)
-        {
-            tracing::error!(%error, attempt = %record.attempt, "an answer could not be kept");
-        }
-        recorded
-    }
-
     /// The committing process publishes its own outbox rows and deletes them; the relay takes what it could not.
     async fn publish(&self, rows: Vec<agentwrite::ports::OutboxRow>) {
         if rows.is_empty() {
@@ -231,13 +213,7 @@ impl Shared {
             failure,
             now: self.clock.now(),
         };
-        let attempt = || async { self.tasks.record_failure(record.clone()).await };
-        let patience =
-            ExponentialBuilder::default().with_min_delay(std::time::Duration::from_millis(50)).with_max_times(6);
-        if let Err(error) = attempt.retry(patience).await {
-            // Rescue frees the task when its lease lapses.
-            tracing::warn!(%error, "a failure could not be recorded");
-        }
+        self.give_up(&record).await;
         if let Some(code) = pause {
             let wish = Control::Pause { reason: code.as_str().to_owned() };
             if let Err(error) = self.runs.control(&task.key.run, "worker", &wish, self.clock.now()).await {

@@ -7,6 +7,7 @@
 mod caller;
 mod chain;
 mod clock;
+mod commit;
 mod configs;
 mod crash;
 mod doorbell;
@@ -26,4 +27,4 @@ pub use failures::Failures;
 pub use in_hand::{Hold, InHand};
 pub use keeper::keep_leases;
 pub use pool::{Pool, PoolParts, PoolSettings};
-pub use spool::Spool;
+pub use spool::{Adopted, ReplayError, Spool, SpoolWhen, adopt_forever, waiting_answers};

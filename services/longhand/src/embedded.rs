@@ -13,13 +13,17 @@ use task_queue::InProcessQueue;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use worker::{CrashPoints, Doorbell, Gate, RandomDice, RunConfigs, Spool, SystemClock, keep_leases};
+use worker::{
+    Adopted, CrashPoints, Doorbell, Gate, RandomDice, RunConfigs, Spool, SpoolWhen, SystemClock, keep_leases,
+};
 
 use crate::fault::{Exit, Fault, chain_of};
 use crate::place::Checkpoints;
 use crate::signals::{Stop, Stopped};
 use crate::wiring::{Bells, Model, Store, Wiring};
 
+/// The folder, in a run's folder, of answers that its store refused.
+pub const SPOOL: &str = "spool";
 /// How often a runner looks for an operator's wish.
 const CONTROL_EVERY: Duration = Duration::from_millis(400);
 /// How often the panel is drawn.
@@ -68,7 +72,8 @@ impl Embedded {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let dice = Arc::new(RandomDice::default());
         let owner = OwnerId::new(dice.id("own"));
-        self.recover(&owner, &*clock).await?;
+        let spool = Spool::new(self.dir.join(SPOOL), owner.as_str(), SpoolWhen::Refused);
+        self.recover(&spool, &owner, &*clock).await?;
         let tokens = Tokens {
             drain: CancellationToken::new(),
             abort: CancellationToken::new(),
@@ -93,8 +98,7 @@ impl Embedded {
         let gate = Gate::default();
         let model = Model { chat: Arc::clone(&self.model), context_tokens: self.context_tokens, gate: gate.clone() };
         let handlers = wiring.handlers(&self.run, &Arc::new(configs), &model, &live);
-        let spool = Spool::new(self.dir.join("spool"));
-        let pool = wiring.pool(handlers, &owner, live.clone(), &bells, Some(spool));
+        let pool = wiring.pool(handlers, &owner, live.clone(), &bells, Some(spool.clone()));
         let planner = wiring.planner(&self.run, live, &bells);
         let place = DatasetFolder::open(self.dir.clone()).map_err(|error| {
             Fault::new("storage", Exit::Unreachable, "the folder of the shards cannot be opened")
@@ -170,6 +174,7 @@ impl Embedded {
         let ((worked, planned), packed) = tokio::join!(finish, packed);
         side.close();
         side.wait().await;
+        spool.leave();
         let stopped = stop.stopped();
         let internal = |what: &str, error: &(dyn std::error::Error + 'static)| {
             Fault::new("internal", Exit::Unreachable, what.to_owned()).because(chain_of(error))
@@ -182,13 +187,13 @@ impl Embedded {
     }
 
     /// Everything that an earlier process of this folder left: answers in the spool, leases, messages.
-    async fn recover(&self, owner: &OwnerId, clock: &dyn Clock) -> Result<(), Fault> {
-        let spool = Spool::new(self.dir.join("spool"));
-        let (accepted, wasted) = spool.replay(&*self.store).await.map_err(|error| {
+    async fn recover(&self, spool: &Spool, owner: &OwnerId, clock: &dyn Clock) -> Result<(), Fault> {
+        let adopted = spool.adopt(&*self.store).await.map_err(|error| {
             Fault::new("spool", Exit::Unreachable, "answers in the spool could not be recorded")
                 .because(chain_of(&error))
         })?;
-        if accepted + wasted > 0 {
+        if adopted != Adopted::default() {
+            let Adopted { accepted, wasted } = adopted;
             tracing::info!(accepted, wasted, "answers of an earlier process were recorded");
         }
         let rescued = self.store.free_dead_owners(owner, clock.now()).await?;

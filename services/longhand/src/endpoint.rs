@@ -56,6 +56,28 @@ impl Endpoint {
         self.http.as_ref().and_then(|chat| chat.context_tokens())
     }
 
+    /// Looks at the endpoint before a process serves runs that it does not know yet. A refused key is an error; one that does
+    /// not answer yet may do so later.
+    pub async fn look_ahead(&self) -> Result<(), Fault> {
+        let Some(chat) = &self.http else { return Ok(()) };
+        let report = llm::look(chat, "").await;
+        match fault_of(&report, chat) {
+            Some(fault) if report.failure == Some(ErrorCode::Auth) => Err(fault),
+            Some(_) => {
+                eprintln!("warning: no endpoint answers at {} yet", chat.base_url().as_str());
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The context of a model in tokens, where the endpoint tells it; an error if it did not answer.
+    pub async fn context_of(&self, model: &str) -> Result<Option<u32>, ErrorCode> {
+        let Some(chat) = &self.http else { return Ok(None) };
+        let report = llm::look(chat, model).await;
+        report.failure.map_or(Ok(report.context_tokens), Err)
+    }
+
     /// Looks at the endpoint before a new run: connection, key, model, context. Costs nothing.
     pub async fn look(&self, model: &str) -> Result<(), Fault> {
         let Some(chat) = &self.http else { return Ok(()) };

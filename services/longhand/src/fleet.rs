@@ -26,10 +26,11 @@ use task_queue::RabbitMq;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use worker::{CrashPoints, Handler, Pool, RandomDice, keep_leases};
+use worker::{CrashPoints, Handler, Pool, RandomDice, Spool, adopt_forever, keep_leases};
 
 use crate::endpoint::Endpoint;
 use crate::fault::{Exit, Fault, chain_of};
+use crate::settings::SpoolSettings;
 use crate::signals::Stop;
 use crate::wiring::{Bells, Store, Wiring};
 
@@ -38,6 +39,9 @@ use desk::{ByRun, Desk};
 use runs::Runs;
 use servers::GOODBYE;
 use shards::Shards;
+
+/// How soon slots are announced again when that failed.
+const ANNOUNCE_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a process does.
 #[derive(Debug, Clone)]
@@ -60,6 +64,8 @@ pub struct Fleet {
     pub queue: Arc<RabbitMq>,
     /// The model, if it works on tasks.
     pub endpoint: Option<Endpoint>,
+    /// Where it keeps answers while the database is away, if it works on tasks.
+    pub spool: SpoolSettings,
     /// Most calls in flight of this process.
     pub concurrency: u32,
     /// Lease times.
@@ -100,9 +106,10 @@ impl Fleet {
         };
         let store = Arc::clone(&self.store);
         let shared = Shared { store, dice, wiring, done: CancellationToken::new(), bells: Bells::new() };
+        let spool = if self.endpoint.is_some() { self.spool.spool(owner.as_str())? } else { None };
         let stop = Stop::listen(shared.wiring.drain.clone(), shared.wiring.abort.clone(), self.grace);
         let desk = self.endpoint.map(|endpoint| Desk::new(shared.clone(), endpoint));
-        let runs = Runs::new(shared.clone(), self.roles.plans, self.roles.packs, desk.clone());
+        let runs = Runs::new(shared.clone(), Arc::clone(&self.queue), &self.roles, desk.clone());
         let side = TaskTracker::new();
         side.spawn(Arc::clone(&clock).follow(self.store, shared.done.clone()));
         if self.roles.plans {
@@ -112,9 +119,15 @@ impl Fleet {
         eprintln!("{owner} serves");
         let worked = match desk {
             Some(desk) => {
-                let pool = pool(&shared, &desk, &self.roles.kinds, &owner, self.concurrency);
+                let pool = pool(&shared, &desk, &self.roles.kinds, &owner, self.concurrency, spool.clone());
+                let tasks = Arc::clone(&shared.store) as Arc<dyn TaskStore>;
+                if let Some(spool) = &spool {
+                    side.spawn(adopt_forever(spool.clone(), Arc::clone(&tasks), shared.done.clone()));
+                }
+                let kinds = self.roles.kinds.clone();
+                side.spawn(announce(shared.clone(), owner.clone(), kinds, self.concurrency.max(1)));
                 side.spawn(keep_leases(
-                    Arc::clone(&shared.store) as Arc<dyn TaskStore>,
+                    tasks,
                     owner,
                     pool.in_hand(),
                     shared.wiring.leases,
@@ -134,10 +147,34 @@ impl Fleet {
         };
         side.close();
         side.wait().await;
+        if let Some(spool) = spool {
+            spool.leave();
+        }
         drop(stop);
         self.queue.close(GOODBYE).await;
         shared.store.close().await;
         worked.map(|()| Exit::Done)
+    }
+}
+
+/// Says with every heartbeat how many slots this process has, until it drains: runs share what the fleet has.
+async fn announce(shared: Shared, owner: OwnerId, kinds: Vec<Kind>, slots: u32) {
+    let Wiring { leases, drain, .. } = &shared.wiring;
+    while !drain.is_cancelled() {
+        let pause = match shared.store.announce(&owner, &kinds, slots, leases.lease).await {
+            Ok(()) => leases.heartbeat,
+            Err(error) => {
+                tracing::warn!(%error, "the slots of this process could not be announced");
+                leases.heartbeat.min(ANNOUNCE_AGAIN)
+            }
+        };
+        tokio::select! {
+            () = drain.cancelled() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+    if let Err(error) = shared.store.withdraw(&owner).await {
+        tracing::debug!(%error, "the slots of this process lapse by themselves");
     }
 }
 
@@ -156,12 +193,19 @@ async fn work(pool: &Pool, shared: &Shared) -> Result<(), Fault> {
     }
 }
 
-fn pool(shared: &Shared, desk: &Arc<Desk>, kinds: &[Kind], owner: &OwnerId, concurrency: u32) -> Pool {
+fn pool(
+    shared: &Shared,
+    desk: &Arc<Desk>,
+    kinds: &[Kind],
+    owner: &OwnerId,
+    concurrency: u32,
+    spool: Option<Spool>,
+) -> Pool {
     let handlers =
         kinds.iter().map(|kind| Arc::new(ByRun::new(kind.clone(), Arc::clone(desk))) as Arc<dyn Handler>).collect();
     // Of a process's limits only the number of its slots counts: the others are the runs'.
     let (_, slots) = watch::channel(Limits { concurrency: concurrency.max(1), ..Limits::default() });
-    shared.wiring.pool(handlers, owner, slots, &shared.bells, None)
+    shared.wiring.pool(handlers, owner, slots, &shared.bells, spool)
 }
 
 /// Host, process id and chance: unique in the fleet, and a person finds the process by it. At most 40 characters that may

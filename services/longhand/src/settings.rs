@@ -25,7 +25,7 @@ use key::{api_key, no_key};
 
 pub use layers::{Layers, Origin, nearest};
 pub use schema::json_schema;
-pub use servers::{ServerSettings, ShardSettings, ShardsUrl};
+pub use servers::{ServerSettings, ShardSettings, ShardsUrl, SpoolSettings};
 
 /// All settings.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -53,6 +53,8 @@ pub struct Settings {
     pub queue: ServerSettings,
     /// The place of the shards, in the distributed edition.
     pub shards: ShardSettings,
+    /// Where answers wait for a database that is away, in the distributed edition.
+    pub spool: SpoolSettings,
 }
 
 /// `[endpoint]`

@@ -5,6 +5,7 @@
 
 mod handler;
 mod intake;
+mod reach;
 mod run_loop;
 mod yield_guard;
 

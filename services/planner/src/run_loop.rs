@@ -12,6 +12,7 @@ use agentwrite::task::LeaseTimes;
 use tokio_util::sync::CancellationToken;
 use worker::{CrashPoints, Doorbell, LiveLimits};
 
+use crate::reach::Reach;
 use crate::yield_guard::YieldGuard;
 
 /// What a planner works with.
@@ -76,7 +77,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// What the loop did last and when.
 struct Round {
+    reach: Reach,
     rescued: Timestamp,
+    relayed: Timestamp,
     counted: Timestamp,
     looked: Timestamp,
     ordered: Option<bool>,
@@ -94,7 +97,9 @@ impl Planner {
     pub async fn run(&self, stop: &CancellationToken) -> Result<RunState, PlannerError> {
         let start = self.parts.clock.now();
         let mut round = Round {
+            reach: Reach::default(),
             rescued: start,
+            relayed: start,
             counted: Timestamp(0),
             looked: Timestamp(0),
             ordered: None,
@@ -102,7 +107,11 @@ impl Planner {
             guard: YieldGuard::default(),
         };
         loop {
-            let next_due = match self.round(&mut round).await {
+            let began = self.parts.clock.now();
+            let outcome = self.round(&mut round).await;
+            let succeeded = !matches!(outcome, Err(PlannerError::Store(_)));
+            round.reach.looked(began, self.parts.clock.now(), succeeded, self.settings.leases.heartbeat);
+            let next_due = match outcome {
                 Ok(next_due) => next_due,
                 Err(error) => {
                     // A store that refuses for a while (locked, disk full) must not end a week's run.
@@ -159,7 +168,13 @@ impl Planner {
         self.admit(round, slots, now).await?;
         let dispatched = self.parts.store.dispatch_ready(&self.settings.run, slots, now).await?;
         self.publish(dispatched.rows).await?;
-        if now.since(round.rescued) >= self.settings.leases.rescue {
+        if now.since(round.relayed) >= RELAY_AGE {
+            round.relayed = now;
+            let forgotten = self.parts.store.take_outbox(RELAY_AGE, 200, now).await?;
+            self.publish(forgotten).await?;
+        }
+        let leases = &self.settings.leases;
+        if now.since(round.rescued) >= leases.rescue && round.reach.has_lasted(leases.lease, now) {
             round.rescued = now;
             self.rescue(now).await?;
         }
@@ -213,8 +228,7 @@ impl Planner {
         if rescued.died > 0 {
             self.parts.packer.ring();
         }
-        let forgotten = self.parts.store.take_outbox(RELAY_AGE, 200, now).await?;
-        self.publish(forgotten).await
+        Ok(())
     }
 
     async fn guard_yield(&self, guard: &mut YieldGuard, now: Timestamp) -> Result<(), PlannerError> {

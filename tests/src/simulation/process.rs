@@ -19,7 +19,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use worker::{
-    Caller, CrashPoints, Doorbell, Gate, Handler, Pool, PoolParts, PoolSettings, RunConfigs, Spool, keep_leases,
+    Caller, CrashPoints, Doorbell, Gate, Handler, Pool, PoolParts, PoolSettings, RunConfigs, Spool, SpoolWhen,
+    keep_leases,
 };
 
 use super::fate::{SimClock, SimDice};
@@ -132,9 +133,12 @@ impl Parts {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 
+    fn spool(&self) -> Spool {
+        Spool::new(self.dir.join("spool"), self.life.owner.as_str(), SpoolWhen::Refused)
+    }
+
     async fn recover(&self) -> Result<Run, String> {
-        let spool = Spool::new(self.dir.join("spool"));
-        while let Err(error) = spool.replay(&self.store).await {
+        while let Err(error) = self.spool().adopt(&self.store).await {
             self.wait_after(&error).await;
         }
         if self.alone {
@@ -169,7 +173,7 @@ impl Parts {
             dice: Arc::clone(dice),
             planner: bells.planner.clone(),
             packer: bells.packer.clone(),
-            spool: Some(Spool::new(self.dir.join("spool"))),
+            spool: Some(self.spool()),
         };
         let settings = PoolSettings {
             owner: self.life.owner.clone(),

@@ -8,7 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, SqlSafeStr};
 
 /// The schema version that this build reads and writes.
-pub const SCHEMA_VERSION: i64 = 1;
+pub const SCHEMA_VERSION: i64 = 2;
 
 /// How long the first connection may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -215,9 +215,14 @@ pub(super) async fn migrate(url: &str) -> Result<(), ConnectError> {
     if found > SCHEMA_VERSION {
         return target.check(found);
     }
-    let script = include_str!("../../../../schemas/migrations/postgres/0001_checkpoints.sql");
-    let first = Migration::new(1, "checkpoints".into(), MigrationType::Simple, script.into_sql_str(), false);
-    let outcome = Migrator::with_migrations(vec![first]).run(&mut connection).await;
+    let migration = |version: i64, name: &'static str, script: &'static str| {
+        Migration::new(version, name.into(), MigrationType::Simple, script.into_sql_str(), false)
+    };
+    let all = vec![
+        migration(1, "checkpoints", include_str!("../../../../schemas/migrations/postgres/0001_checkpoints.sql")),
+        migration(2, "slots", include_str!("../../../../schemas/migrations/postgres/0002_slots.sql")),
+    ];
+    let outcome = Migrator::with_migrations(all).run(&mut connection).await;
     let _ = connection.close().await;
     outcome.map_err(|source| ConnectError::Migration { server: target.server, source })
 }

@@ -87,9 +87,9 @@ async fn collect<'a>(
 
 /// Runs whose follow-ups may go on at once: running and not ordered.
 async fn direct_runs(connection: &mut PgConnection, runs: HashSet<&str>) -> Result<HashMap<String, bool>, sqlx::Error> {
-    let rows: Vec<(String, String, bool)> =
+    let rows: Vec<(String, String, bool, Option<i64>)> =
         sqlx::query_as(sql!("run_modes")).bind(runs.into_iter().collect::<Vec<_>>()).fetch_all(connection).await?;
-    Ok(rows.into_iter().map(|(run, state, ordered)| (run, state == "running" && !ordered)).collect())
+    Ok(rows.into_iter().map(|(run, state, ordered, _)| (run, state == "running" && !ordered)).collect())
 }
 
 fn next_task<'a>(

@@ -32,6 +32,7 @@ mod rescue;
 mod retry;
 mod rows;
 mod runs;
+mod slots;
 mod tail;
 mod tasks;
 mod totals;

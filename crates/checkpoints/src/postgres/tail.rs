@@ -1,6 +1,7 @@
-//! `record_result` in the tail of a run: the slot that a commit frees takes the best task that waits, whatever its sample.
+//! `record_result` of a run whose follow-ups wait to be dispatched (its tail, or more in work than it may have): the slot that a
+//! commit frees takes the best task that waits, whatever its sample, if the run may use that slot still.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use agentwrite::ids::RunId;
 use agentwrite::ports::{ClaimTask, RecordResult, Recorded};
@@ -26,7 +27,14 @@ pub(super) async fn claim_best(
         return Ok(());
     }
     let ordered = ordered_runs(connection, wishes.keys().copied()).await?;
-    for (run, indices) in wishes.into_iter().filter(|(run, _)| ordered.contains(run.as_str())) {
+    for (run, mut indices) in wishes {
+        let Some(slots) = ordered.get(run.as_str()) else { continue };
+        if let Some(slots) = slots {
+            indices.truncate(free(connection, run, *slots).await?);
+            if indices.is_empty() {
+                continue;
+            }
+        }
         let waiting = waiting(connection, run, indices.len(), records[indices[0]].now.0).await?;
         let (claims, indices) = matched(records, waiting, indices);
         for (claimed, index) in claim_tasks(connection, &claims).await?.into_iter().zip(indices) {
@@ -38,13 +46,23 @@ pub(super) async fn claim_best(
     Ok(())
 }
 
+/// Ordered runs, with the slots that they may use where that is known.
 async fn ordered_runs(
     connection: &mut PgConnection,
     runs: impl Iterator<Item = &RunId>,
-) -> Result<HashSet<String>, sqlx::Error> {
+) -> Result<HashMap<String, Option<i64>>, sqlx::Error> {
     let runs: Vec<&str> = runs.map(RunId::as_str).collect();
-    let modes: Vec<(String, String, bool)> = sqlx::query_as(sql!("run_modes")).bind(runs).fetch_all(connection).await?;
-    Ok(modes.into_iter().filter(|(_, state, ordered)| state == "running" && *ordered).map(|(run, ..)| run).collect())
+    let modes: Vec<(String, String, bool, Option<i64>)> =
+        sqlx::query_as(sql!("run_modes")).bind(runs).fetch_all(connection).await?;
+    let ordered = modes.into_iter().filter(|(_, state, ordered, _)| state == "running" && *ordered);
+    Ok(ordered.map(|(run, _, _, slots)| (run, slots)).collect())
+}
+
+/// Slots that a run may use and does not. Other processes count at the same moment and may fill the same one: the run then
+/// has one too many for a call's time, and its next commit leaves it.
+async fn free(connection: &mut PgConnection, run: &RunId, slots: i64) -> Result<usize, sqlx::Error> {
+    let busy: i64 = sqlx::query_scalar(sql!("dispatch_count")).bind(run.as_str()).fetch_one(connection).await?;
+    Ok(usize::try_from(slots - busy).unwrap_or(0))
 }
 
 /// The best tasks that wait, locked; at most as many as slots became free.

@@ -12,8 +12,17 @@ use crate::postgres_fixture::PostgresFixture;
 const MAY_READ_A_RUN: &[&str] = &["check_", "closable", "failure_groups", "attempt_codes", "run_finish"];
 
 /// Tables that stay small, or that a statement goes through from one end by design.
-const SMALL: &[&str] =
-    &["run", "run_config", "run_total", "run_state_total", "run_total_delta", "run_state_delta", "outbox"];
+const SMALL: &[&str] = &[
+    "run",
+    "run_config",
+    "run_total",
+    "run_state_total",
+    "run_total_delta",
+    "run_state_delta",
+    "outbox",
+    "process",
+    "run_slots",
+];
 
 /// Name and text of each file.
 fn statements() -> Vec<(String, String)> {

@@ -16,9 +16,9 @@ use super::inbox::Inbox;
 
 /// Hands out what its supervisor received.
 ///
-/// RabbitMQ closes a channel whose oldest delivery is unacked for 30 minutes (`consumer_timeout`). A worker acks right after
-/// the first commit, which is one call later, so only a call or a budget wait of that length gets there; then everything in
-/// hand comes again and finds nothing to claim.
+/// RabbitMQ closes a channel whose oldest delivery is unacked for 30 minutes (`consumer_timeout`). A worker acks when its chain
+/// ends, and between two calls once it has held the message for ten minutes, so only a call or a budget wait of twenty gets
+/// there; then everything in hand comes again and finds nothing to claim.
 pub(super) struct RabbitMqConsumer {
     pub(super) inbox: Arc<Inbox>,
     pub(super) slots: Arc<Semaphore>,

@@ -6,11 +6,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use agentwrite::ports::TaskMessage;
 use lapin::Acker;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// A delivered message and the way to settle it.
 pub(super) struct Item {
     pub(super) message: TaskMessage,
     pub(super) acker: Acker,
+    /// When it came.
+    pub(super) since: Instant,
 }
 
 /// Between a supervisor and its consumer.
@@ -18,11 +21,14 @@ pub(super) struct Item {
 pub(super) struct Inbox {
     state: Mutex<State>,
     changed: Notify,
+    asked: Notify,
 }
 
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Item>,
+    /// Somebody waits for a message.
+    wanted: bool,
     closed: bool,
 }
 
@@ -52,8 +58,21 @@ impl Inbox {
                     }
                 }
             }
+            let _asking = Asking::of(self);
             // `notify_one` leaves a permit where nobody waits yet, and there is one consumer: no arrival is missed.
             self.changed.notified().await;
+        }
+    }
+
+    /// Since when the oldest message waits.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.state().waiting.front().map(|item| item.since)
+    }
+
+    /// Waits until somebody waits for a message.
+    pub(super) async fn wanted(&self) {
+        while !self.state().wanted {
+            self.asked.notified().await;
         }
     }
 
@@ -66,5 +85,22 @@ impl Inbox {
     pub(super) fn close(&self) {
         self.state().closed = true;
         self.changed.notify_one();
+    }
+}
+
+/// Somebody waits for a message for as long as this lives.
+struct Asking<'a>(&'a Inbox);
+
+impl<'a> Asking<'a> {
+    fn of(inbox: &'a Inbox) -> Self {
+        inbox.state().wanted = true;
+        inbox.asked.notify_one();
+        Self(inbox)
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.state().wanted = false;
     }
 }

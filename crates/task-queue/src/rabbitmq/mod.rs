@@ -7,6 +7,7 @@
 //! - `topology.rs`: exchanges, queues and their arguments, the only place that declares any;
 //! - `publisher.rs`: one task that owns the publishing connection and confirms in batches;
 //! - `supervisor.rs`: one task for each consumer that owns its connection; `consumer.rs`: what the port sees of it;
+//! - `wire.rs`: words between processes, which nothing depends on;
 //! - `connection.rs`: opening a connection, and what can be wrong with that.
 //!
 //! Connections are rebuilt here rather than by lapin's recovery: that one is invisible to a consumer, gives up by default
@@ -22,6 +23,7 @@ mod publishing_line;
 mod settings;
 mod supervisor;
 mod topology;
+mod wire;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,6 +41,7 @@ use publisher::Publisher;
 pub use settings::RabbitMqSettings;
 use supervisor::Supervisor;
 use topology::Topology;
+pub use wire::{Ear, Wire, Words};
 
 /// What is counted since the adapter was made; for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -150,6 +153,13 @@ impl RabbitMq {
         Ok(seen)
     }
 
+    /// A wire to the other processes of the installation; `ear` hears what they say. Nobody may depend on a word arriving.
+    pub fn wire(&self, ear: Option<Ear>) -> Wire {
+        let wire = Wire::default();
+        self.shared.tasks.spawn(wire::keep(Arc::clone(&self.shared), wire.clone(), ear));
+        wire
+    }
+
     /// Ends all consumers (`next` returns `None`) and the publisher, and waits until their connections are closed, at most
     /// for `patience`. Messages in hand that are not acked by then come again, to somebody else.
     pub async fn close(&self, patience: Duration) {
@@ -173,8 +183,8 @@ impl TaskQueue for RabbitMq {
         self.publisher.publish(messages).await.map_err(|error| error.during("publish"))
     }
 
-    /// At most `prefetch` messages are in the caller's hands. The broker counts by queue, so up to as many wait in this
-    /// process for each kind beyond the first: a process that takes several kinds keeps a few from its neighbours.
+    /// At most `prefetch` messages are in the caller's hands. The broker counts by queue; what comes beyond what the caller
+    /// asks for goes back at once (`supervisor.rs`), to a process that has a slot.
     async fn consume(&self, kinds: &[Kind], prefetch: u32) -> Result<Box<dyn Consumer>, QueueError> {
         Supervisor::start(&self.shared, kinds, prefetch).await.map_err(|error| error.during("consume"))
     }

@@ -1,7 +1,12 @@
 //! Keeps one consumer supplied: connect, declare, consume; and after any loss the same again.
+//!
+//! The broker's prefetch counts by queue and by what is unacked, a process counts slots: one that takes two kinds, or whose
+//! chains go on after their ack, can be sent a message that it has no slot for, while another process has one. Such a message
+//! goes back within [`SURPLUS_AFTER`], and nothing more is taken until a slot asks for it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use agentwrite::ports::{Consumer, TaskMessage};
 use agentwrite::task::Kind;
@@ -11,12 +16,19 @@ use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, 
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Acker, Channel, Connection};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Backoff, close, within};
 use super::consumer::RabbitMqConsumer;
 use super::inbox::{Inbox, Item};
 use super::{RabbitMqError, Shared};
+
+/// A message that no slot has taken by then goes back.
+const SURPLUS_AFTER: Duration = Duration::from_millis(20);
+
+/// How often a connection is looked at on which nothing is taken.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A consumer's task.
 pub(super) struct Supervisor {
@@ -78,17 +90,44 @@ impl Supervisor {
     /// Takes deliveries until told to stop (`Ok`) or until the connection, the channel or a queue is lost.
     async fn serve(&mut self, line: &mut Line) -> Result<(), RabbitMqError> {
         loop {
+            let oldest = self.inbox.oldest();
+            let surplus = oldest.map(|since| since + SURPLUS_AFTER);
             tokio::select! {
                 biased;
                 () = self.shared.closing.cancelled() => return Ok(()),
                 () = self.gone.cancelled() => return Ok(()),
                 Some(acker) = self.returned.recv() => self.give_back(acker).await,
-                arrived = line.arrivals.next() => match arrived {
+                () = self.inbox.wanted(), if !line.takes => line.take(&self.kinds, self.prefetch).await?,
+                // Without deliveries nothing else tells of a connection that is gone.
+                () = tokio::time::sleep(LOOK_EVERY), if !line.takes => line.stands()?,
+                () = at(surplus), if line.takes => {
+                    if self.inbox.oldest() == oldest {
+                        self.pause(line).await;
+                    }
+                }
+                arrived = line.arrivals.next(), if line.takes => match arrived {
                     Some(Arrived::Delivery(kind, delivery)) => self.take(&kind, *delivery).await,
                     Some(Arrived::End(error)) => return Err(error),
                     None => return Err(RabbitMqError::Disconnected("nothing is consumed".to_owned())),
                 },
             }
+        }
+    }
+
+    /// Stops deliveries and gives back what nobody took. What is in somebody's hands stays there.
+    async fn pause(&self, line: &mut Line) {
+        line.cancel().await;
+        // Deliveries that came before the broker's answer stand in the line before its end.
+        let patience = self.shared.settings.request_timeout;
+        while let Ok(Some(arrived)) = tokio::time::timeout(patience, line.arrivals.next()).await {
+            if let Arrived::Delivery(_, delivery) = arrived {
+                self.give_back(delivery.acker.clone()).await;
+            }
+        }
+        let surplus = self.inbox.empty();
+        tracing::debug!(kinds = ?self.kinds, messages = surplus.len(), "no slot is free; messages go to others");
+        for item in surplus {
+            self.give_back(item.acker).await;
         }
     }
 
@@ -99,7 +138,9 @@ impl Supervisor {
             tracing::debug!(kind = kind.as_str(), "a message was delivered before");
         }
         match serde_json::from_slice::<TaskMessage>(&delivery.data) {
-            Ok(message) if message.task.kind == *kind => self.inbox.put(Item { message, acker: delivery.acker }),
+            Ok(message) if message.task.kind == *kind => {
+                self.inbox.put(Item { message, acker: delivery.acker, since: Instant::now() });
+            }
             _ => {
                 counters.malformed.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(
@@ -144,19 +185,8 @@ impl Supervisor {
     /// Stops deliveries and gives back what nobody took, but keeps the connection until all that is in somebody's hands is
     /// settled: a drain finishes its work after it stopped taking more.
     async fn wind_up(mut self, mut line: Line) {
-        line.cancel().await;
-        // Deliveries that came before the broker's answer stand in the line before its end.
-        let patience = self.shared.settings.request_timeout;
-        while let Ok(Some(arrived)) = tokio::time::timeout(patience, line.arrivals.next()).await {
-            if let Arrived::Delivery(_, delivery) = arrived {
-                self.give_back(delivery.acker.clone()).await;
-            }
-        }
+        self.pause(&mut line).await;
         self.inbox.close();
-        let unsettled = self.inbox.empty();
-        for item in unsettled {
-            self.give_back(item.acker).await;
-        }
         let slots = Arc::clone(&self.slots);
         let all = slots.acquire_many(u32::from(self.prefetch));
         tokio::pin!(all);
@@ -175,6 +205,14 @@ impl Supervisor {
     }
 }
 
+/// A moment, or never.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
 enum Arrived {
     Delivery(Kind, Box<Delivery>),
     /// A queue's deliveries have ended. The client library says so with an error or, where the broker cancelled the consumer
@@ -187,6 +225,8 @@ enum Arrived {
 struct Line {
     connection: Connection,
     channel: Channel,
+    /// Whether messages are asked for.
+    takes: bool,
     tags: Vec<ShortString>,
     arrivals: SelectAll<BoxStream<'static, Arrived>>,
     shared: Arc<Shared>,
@@ -199,14 +239,30 @@ impl Line {
         let patience = shared.settings.request_timeout;
         let channel = within("open a channel", patience, connection.create_channel()).await?;
         shared.topology.declare_base(&channel).await?;
-        let mut line =
-            Self { connection, channel, tags: Vec::new(), arrivals: SelectAll::new(), shared: Arc::clone(shared) };
         for kind in kinds {
-            shared.topology.declare_kind(&line.channel, kind).await?;
-            shared.topology.prefetch(&line.channel, prefetch).await?;
-            line.consume(kind).await?;
+            shared.topology.declare_kind(&channel, kind).await?;
         }
+        let (tags, arrivals) = (Vec::new(), SelectAll::new());
+        let mut line = Self { connection, channel, takes: false, tags, arrivals, shared: Arc::clone(shared) };
+        line.take(kinds, prefetch).await?;
         Ok(line)
+    }
+
+    fn stands(&self) -> Result<(), RabbitMqError> {
+        if self.channel.status().connected() {
+            return Ok(());
+        }
+        Err(RabbitMqError::Disconnected("its channel is closed".to_owned()))
+    }
+
+    /// Asks for messages.
+    async fn take(&mut self, kinds: &[Kind], prefetch: u16) -> Result<(), RabbitMqError> {
+        self.shared.topology.prefetch(&self.channel, prefetch).await?;
+        for kind in kinds {
+            self.consume(kind).await?;
+        }
+        self.takes = true;
+        Ok(())
     }
 
     async fn consume(&mut self, kind: &Kind) -> Result<(), RabbitMqError> {
@@ -226,8 +282,9 @@ impl Line {
     }
 
     async fn cancel(&mut self) {
-        for tag in &self.tags {
-            let cancel = self.channel.basic_cancel(tag.clone(), BasicCancelOptions::default());
+        self.takes = false;
+        for tag in self.tags.drain(..) {
+            let cancel = self.channel.basic_cancel(tag, BasicCancelOptions::default());
             if within("cancel", self.shared.settings.request_timeout, cancel).await.is_err() {
                 return;
             }

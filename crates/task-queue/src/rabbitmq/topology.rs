@@ -3,6 +3,7 @@
 //! ```text
 //! PREFIX.tasks (direct) -- kind --> PREFIX.task.KIND (quorum) -- returned too often, or no task --> PREFIX.dead
 //! PREFIX.dead (fanout) -----------> PREFIX.dead (quorum)
+//! PREFIX.wire (fanout) -----------> one exclusive queue a process that listens (see `wire.rs`)
 //! ```
 //!
 //! A declaration that finds the same thing changes nothing; one that finds other arguments is an error that names them
@@ -65,6 +66,21 @@ impl Topology {
     /// The queue of messages that were given up.
     pub(super) fn dead_letter_queue(&self) -> String {
         format!("{}.dead", self.prefix)
+    }
+
+    /// The exchange of words between processes.
+    pub(super) fn wire_exchange(&self) -> String {
+        format!("{}.wire", self.prefix)
+    }
+
+    /// Declares the exchange of words.
+    pub(super) async fn declare_wire(&self, channel: &Channel) -> Result<(), RabbitMqError> {
+        self.exchange_declare(channel, &self.wire_exchange(), ExchangeKind::Fanout).await
+    }
+
+    /// Words come to this queue from now on.
+    pub(super) async fn bind_wire(&self, channel: &Channel, queue: &str) -> Result<(), RabbitMqError> {
+        self.bind(channel, queue, &self.wire_exchange(), "").await
     }
 
     /// Declares what all kinds share. The dead-letter queue first: a task queue without its target would keep its dead.

@@ -114,23 +114,18 @@ async fn a_full_queue_refuses_messages() {
 }
 
 #[tokio::test]
-async fn the_broker_keeps_back_what_exceeds_the_prefetch() {
+async fn what_is_in_hand_stays_and_what_nobody_asks_for_goes_to_others() {
     let _turn = TURN.read().await;
     let queue = RabbitMq::connect(shared_settings()).await.unwrap();
     queue.publish(&plans(0..10)).await.unwrap();
     let mut busy = queue.consume(&[Kind::PLAN], 3).await.unwrap();
     let _in_hand = next(&mut busy).await;
     let mut idle = queue.consume(&[Kind::PLAN], 10).await.unwrap();
-    for _ in 0..7 {
+    for _ in 0..9 {
         next(&mut idle).await.ack().await.unwrap();
     }
-    assert!(tokio::time::timeout(SOON, idle.next()).await.is_err(), "three are the busy consumer's");
     drop(busy);
-    // What it had not taken comes at once, what is in hand does not.
-    for _ in 0..2 {
-        next(&mut idle).await.ack().await.unwrap();
-    }
-    assert!(tokio::time::timeout(SOON, idle.next()).await.is_err());
+    assert!(tokio::time::timeout(SOON, idle.next()).await.is_err(), "one is in hand");
 }
 
 #[tokio::test]
@@ -154,4 +149,63 @@ async fn work_in_hand_is_acked_after_its_consumer_is_gone() {
     assert_eq!(*cause(&error), RabbitMqError::Closed);
     let again = RabbitMq::connect(settings).await.unwrap();
     assert_eq!(again.depths().await.unwrap()[0].ready, 0);
+}
+
+/// Two processes with four slots each that take both kinds.
+async fn two_processes() -> (RabbitMq, Box<dyn Consumer>, Box<dyn Consumer>) {
+    let settings = shared_settings();
+    let (queue, other) =
+        (RabbitMq::connect(settings.clone()).await.unwrap(), RabbitMq::connect(settings).await.unwrap());
+    let kinds = [Kind::PLAN, Kind::SECTION];
+    let (mine, its) = (queue.consume(&kinds, 4).await.unwrap(), other.consume(&kinds, 4).await.unwrap());
+    // The other process lives as long as the test.
+    std::mem::forget(other);
+    (queue, mine, its)
+}
+
+async fn take(consumer: &mut Box<dyn Consumer>, count: usize) -> Vec<Box<dyn Delivery>> {
+    let mut taken = Vec::with_capacity(count);
+    for _ in 0..count {
+        let waits = tokio::time::timeout(Duration::from_secs(2), consumer.next());
+        taken.push(waits.await.expect("no message waits where no slot is free").unwrap());
+    }
+    taken
+}
+
+fn sections(numbers: std::ops::Range<u32>) -> Vec<TaskMessage> {
+    numbers.map(|number| message(&Kind::SECTION, number)).collect()
+}
+
+#[tokio::test]
+async fn no_message_of_another_kind_waits_in_a_process_whose_slots_are_busy() {
+    let _turn = TURN.read().await;
+    let (queue, mut busy, mut free) = two_processes().await;
+    queue.publish(&plans(0..4)).await.unwrap();
+    let held = take(&mut busy, 4).await;
+    // The broker would send half of these to the process that holds four plans: it has room for four sections.
+    queue.publish(&sections(0..4)).await.unwrap();
+    let taken = take(&mut free, 4).await;
+    // The busy one takes part again as soon as a slot asks.
+    for delivery in held {
+        delivery.ack().await.unwrap();
+    }
+    queue.publish(&sections(4..8)).await.unwrap();
+    let again = take(&mut busy, 4).await;
+    assert_eq!((taken.len(), again.len()), (4, 4));
+}
+
+#[tokio::test]
+async fn no_message_waits_in_a_process_whose_slots_work_on_after_their_ack() {
+    let _turn = TURN.read().await;
+    let (queue, mut busy, mut free) = two_processes().await;
+    queue.publish(&sections(0..4)).await.unwrap();
+    for delivery in take(&mut busy, 4).await {
+        delivery.ack().await.unwrap();
+    }
+    for round in 1..4 {
+        queue.publish(&sections(round * 4..round * 4 + 4)).await.unwrap();
+        for delivery in take(&mut free, 4).await {
+            delivery.ack().await.unwrap();
+        }
+    }
 }

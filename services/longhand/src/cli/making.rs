@@ -131,6 +131,9 @@ pub struct ServeArgs {
     /// Most calls in flight of this process
     #[arg(long, value_name = "N")]
     pub concurrency: Option<u32>,
+    /// Folder for answers that wait for the database [default: longhand-spool]
+    #[arg(long, value_name = "DIR")]
+    pub spool: Option<String>,
 }
 
 /// Roles of a process.

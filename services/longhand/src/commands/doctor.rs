@@ -14,11 +14,13 @@ use checkpoints::{postgres, sqlite};
 use serde_json::{Value, json};
 
 use crate::cli::DoctorArgs;
+use crate::embedded::SPOOL;
 use crate::fault::{Exit, Fault};
 use crate::fleet::lead;
 use crate::folder::Folder;
 use crate::output::{put, put_json};
 use crate::place::{DATABASE, Home, Place};
+use crate::settings::ShardsUrl;
 use crate::tables::{Align, Table, bytes, count, one_line, plural};
 
 /// The invariants in words.
@@ -64,9 +66,9 @@ pub async fn run(config_file: Option<&Path>, args: &DoctorArgs, out: &mut dyn Wr
     let place = Place::read(config_file, place).await?;
     let at_work = place.at_work().await?;
     let shards = shard_folder(&place)?;
-    let checks = examine(&place, at_work, shards.as_deref()).await?;
+    let checks = examine(&place, at_work, &shards).await?;
     let healthy = !checks.iter().any(Check::is_broken);
-    let free = shards.as_deref().and_then(free_bytes);
+    let free = shards.as_deref().ok().and_then(free_bytes);
     if args.json {
         put_json(out, &as_json(&place, &checks, healthy, free, at_work))?;
     } else {
@@ -77,16 +79,22 @@ pub async fn run(config_file: Option<&Path>, args: &DoctorArgs, out: &mut dyn Wr
     Ok(if healthy { Exit::Done } else { Exit::WorkFailed })
 }
 
-/// The folder in which the run's shards are, where one is known.
-fn shard_folder(place: &Place) -> Result<Option<PathBuf>, Fault> {
-    match &place.home {
-        Home::Folder { dir, .. } => Ok(Some(dir.clone())),
-        Home::Fleet { settings, .. } if settings.shards.url.is_empty() => Ok(None),
-        Home::Fleet { settings, .. } => Ok(Some(settings.shards.folder()?.join(place.run.id.as_str()))),
-    }
+/// The folder in which the run's shards are, or why they are not looked at.
+fn shard_folder(place: &Place) -> Result<Result<PathBuf, &'static str>, Fault> {
+    let settings = match &place.home {
+        Home::Folder { dir, .. } => return Ok(Ok(dir.clone())),
+        Home::Fleet { settings, .. } if settings.shards.url.is_empty() => {
+            return Ok(Err("LONGHAND__SHARDS__URL is not set here"));
+        }
+        Home::Fleet { settings, .. } => settings,
+    };
+    Ok(match settings.shards.place(&crate::settings::environment())? {
+        ShardsUrl::Folder(folder) => Ok(folder.join(place.run.id.as_str())),
+        ShardsUrl::Bucket(_) => Err("shards in a bucket are not looked at"),
+    })
 }
 
-async fn examine(place: &Place, at_work: bool, shards: Option<&Path>) -> Result<Vec<Check>, Fault> {
+async fn examine(place: &Place, at_work: bool, shards: &Result<PathBuf, &'static str>) -> Result<Vec<Check>, Fault> {
     let mut checks = vec![store(place).await?];
     let mut found = violations(place).await?;
     if !found.is_empty() && (at_work || !place.is_folder()) {
@@ -94,7 +102,7 @@ async fn examine(place: &Place, at_work: bool, shards: Option<&Path>) -> Result<
         let again = violations(place).await?;
         found.retain(|violation| again.contains(violation));
     }
-    if let Some(dir) = shards {
+    if let Ok(dir) = shards {
         let settled = place.run.state == RunState::Done && !packs(place).await?;
         let published = place.store.published(&place.run.id).await?;
         found.extend(shards::violations(dir, &published, settled));
@@ -102,8 +110,10 @@ async fn examine(place: &Place, at_work: bool, shards: Option<&Path>) -> Result<
     for (name, words) in INVARIANTS {
         let broken =
             found.iter().filter(|(of, _, _)| of == name).map(|(_, subject, what)| (subject.clone(), what.clone()));
-        let looked = name != "I7" || shards.is_some();
-        let what = if looked { words.to_owned() } else { format!("{words}: LONGHAND__SHARDS__URL is not set here") };
+        let (what, looked) = match shards {
+            Err(why_not) if name == "I7" => (format!("{words}: {why_not}"), false),
+            _ => (words.to_owned(), true),
+        };
         checks.push(Check { name, what, broken: looked.then(|| broken.collect()) });
     }
     Ok(checks)
@@ -178,12 +188,12 @@ fn surroundings(place: &Place, free: Option<u64>, at_work: bool) -> String {
 fn around_folder(place: &Place, dir: &Path, disk: &str, runner: bool) -> String {
     let size = |name: &str| std::fs::metadata(dir.join(name)).map_or(0, |metadata| metadata.len());
     let log = size(&format!("{DATABASE}-wal"));
-    let spooled = std::fs::read_dir(dir.join("spool")).map_or(0, |entries| entries.count() as u64);
+    let spooled = worker::waiting_answers(&dir.join(SPOOL));
     let mut out = format!("store  {}, log {}\n", bytes(size(DATABASE)), bytes(log));
     let _ = writeln!(out, "disk   {disk}");
     let _ = writeln!(out, "work   {}", if runner { "a runner is at work" } else { "no runner is at work" });
     if spooled > 0 && !runner {
-        let answers = plural(spooled, "file");
+        let answers = plural(spooled, "answer");
         let _ = writeln!(out, "spool  {answers} wait for the next start: `{}`", place.resume());
     }
     out

@@ -19,14 +19,19 @@ pub async fn run(config_file: Option<&Path>, args: &ServeArgs) -> Result<Exit, F
     let endpoint = EndpointArgs { address: args.address.clone(), ..EndpointArgs::default() };
     let mut flags = drive::endpoint_flags(&endpoint);
     drive::add_limit_flags(&mut flags, &LimitFlags { concurrency: args.concurrency, ..LimitFlags::default() });
+    drive::set(&mut flags, "spool", "dir", args.spool.clone().map(toml::Value::String));
     let (settings, _) = settings::load(config_file, flags)?;
     let roles = roles(args.role, &settings).await?;
     let endpoint = if roles.kinds.is_empty() { None } else { Some(Endpoint::configured(&settings)?) };
+    if let Some(endpoint) = &endpoint {
+        endpoint.look_ahead().await?;
+    }
     let fleet = Fleet {
         roles,
         store: Arc::new(servers::database(&settings).await?),
         queue: Arc::new(servers::queue(&settings, "serve").await?),
         endpoint,
+        spool: settings.spool.clone(),
         concurrency: settings.limits.concurrency,
         leases: settings.lease_times(),
         grace: Duration::from_secs_f64(settings.run.grace_seconds.clamp(0.0, 86_400.0)),

@@ -20,6 +20,8 @@ use crate::wiring::Model;
 /// What is known of one run.
 struct Entry {
     config_version: u32,
+    /// Whether the endpoint answered when it was asked for the model's context.
+    looked: bool,
     limits: watch::Sender<Limits>,
     handlers: HashMap<Kind, Arc<dyn Handler>>,
 }
@@ -27,16 +29,23 @@ struct Entry {
 /// The runs that this process has seen tasks of.
 pub struct Desk {
     shared: Shared,
-    model: Model,
+    endpoint: Endpoint,
+    gate: Gate,
+    /// Held while a run's handlers are made: its first tasks come together.
+    making: tokio::sync::Mutex<()>,
     entries: Mutex<HashMap<RunId, Entry>>,
 }
 
 impl Desk {
     /// An empty desk.
     pub fn new(shared: Shared, endpoint: Endpoint) -> Arc<Self> {
-        let context_tokens = endpoint.context_tokens();
-        let model = Model { chat: endpoint.model, context_tokens, gate: Gate::default() };
-        Arc::new(Self { shared, model, entries: Mutex::default() })
+        Arc::new(Self {
+            shared,
+            endpoint,
+            gate: Gate::default(),
+            making: tokio::sync::Mutex::default(),
+            entries: Mutex::default(),
+        })
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<RunId, Entry>> {
@@ -44,11 +53,12 @@ impl Desk {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes over what an operator changed: limits at once; another configuration version is read with the next task.
+    /// Takes over what an operator changed: limits at once; another configuration version is read with the next task, when an
+    /// endpoint that did not answer is asked again too.
     pub fn refresh(&self, run: &Run) {
         let mut entries = self.entries();
         let Some(entry) = entries.get(&run.id) else { return };
-        if entry.config_version != run.config_version {
+        if entry.config_version != run.config_version || !entry.looked {
             entries.remove(&run.id);
             return;
         }
@@ -59,19 +69,35 @@ impl Desk {
         });
     }
 
+    /// The handler, if the run is known.
+    #[expect(clippy::option_option, reason = "a known run may lack a handler of this kind")]
+    fn known(&self, id: &RunId, kind: &Kind) -> Option<Option<Arc<dyn Handler>>> {
+        self.entries().get(id).map(|entry| entry.handlers.get(kind).cloned())
+    }
+
     async fn handler(&self, id: &RunId, kind: &Kind) -> Result<Option<Arc<dyn Handler>>, StoreError> {
-        if let Some(entry) = self.entries().get(id) {
-            return Ok(entry.handlers.get(kind).cloned());
+        if let Some(known) = self.known(id, kind) {
+            return Ok(known);
+        }
+        let _turn = self.making.lock().await;
+        if let Some(known) = self.known(id, kind) {
+            return Ok(known);
         }
         let Some(run) = self.shared.store.run(id).await? else { return Ok(None) };
         let configs = RunConfigs::load(&*self.shared.store, &run)
             .await
             .map_err(|error| StoreError::new(format!("config {id}"), error))?;
+        let context = self.endpoint.context_of(&run.config.text.write.model).await;
+        if let Err(code) = &context {
+            tracing::warn!(run = %run.id, %code, "the endpoint was not asked for its context; it will be asked again");
+        }
+        let (looked, context_tokens) = (context.is_ok(), context.unwrap_or(self.endpoint.context_tokens()));
+        let model = Model { chat: Arc::clone(&self.endpoint.model), context_tokens, gate: self.gate.clone() };
         let (limits, live) = watch::channel(run.limits);
-        let handlers = self.shared.wiring.handlers(&run, &Arc::new(configs), &self.model, &live);
+        let handlers = self.shared.wiring.handlers(&run, &Arc::new(configs), &model, &live);
         let handlers: HashMap<_, _> = handlers.into_iter().map(|handler| (handler.kind(), handler)).collect();
         let found = handlers.get(kind).cloned();
-        self.entries().insert(id.clone(), Entry { config_version: run.config_version, limits, handlers });
+        self.entries().insert(id.clone(), Entry { config_version: run.config_version, looked, limits, handlers });
         Ok(found)
     }
 }

@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use agentwrite::config::Limits;
 use agentwrite::ids::{OwnerId, RunId};
-use agentwrite::ports::{Run, RunState, RunStore};
+use agentwrite::ports::{Run, RunState, RunStore, StoreError};
+use task_queue::{Ear, RabbitMq, Wire, Words};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Shared;
 use super::desk::Desk;
 use super::lead::{self, Candidate};
 use super::shards::Shards;
+use super::{Roles, Shared};
 use crate::fault::chain_of;
 use crate::wiring::Bells;
 
@@ -25,8 +26,13 @@ const TRY_AGAIN_EVERY: Duration = Duration::from_secs(8);
 /// How long rings of one process are gathered for all runs.
 const RING_EVERY: Duration = Duration::from_millis(4);
 
+/// Words on the wire between processes: there is something to plan, to pack.
+const PLAN: Words = 1;
+const PACK: Words = 2;
+
 /// One run.
 struct Known {
+    /// The run's, with the slots that it may use now as its concurrency.
     limits: watch::Sender<Limits>,
     bells: Bells,
     /// Cancelled when the run is no longer running; none before its first loop.
@@ -38,6 +44,7 @@ struct Known {
 /// The loops of a process.
 pub struct Runs {
     shared: Shared,
+    queue: Arc<RabbitMq>,
     plans: bool,
     packs: Option<Shards>,
     desk: Option<Arc<Desk>>,
@@ -46,18 +53,23 @@ pub struct Runs {
 
 impl Runs {
     /// No loop yet.
-    pub fn new(shared: Shared, plans: bool, packs: Option<Shards>, desk: Option<Arc<Desk>>) -> Self {
-        Self { shared, plans, packs, desk, loops: TaskTracker::new() }
+    pub fn new(shared: Shared, queue: Arc<RabbitMq>, roles: &Roles, desk: Option<Arc<Desk>>) -> Self {
+        let (plans, packs) = (roles.plans, roles.packs.clone());
+        Self { shared, queue, plans, packs, desk, loops: TaskTracker::new() }
     }
 
     /// Looks after all runs until drained, and waits until every loop has ended.
     pub async fn drive(&self) {
         let mut known = HashMap::new();
+        let far = Bells::new();
+        let wire = self.wire(&far);
         while !self.shared.wiring.drain.is_cancelled() {
-            match self.shared.store.runs().await {
-                Ok(runs) => runs.into_iter().for_each(|run| self.look_after(&mut known, &run)),
+            match self.look().await {
+                Ok((runs, shares)) => runs.into_iter().for_each(|run| self.look_after(&mut known, &run, &shares)),
                 Err(error) => tracing::warn!(%error, "the runs could not be read; trying again"),
             }
+            let plan = || known.values().for_each(|run| run.bells.planner.ring());
+            let pack = || known.values().for_each(|run| run.bells.packer.ring());
             let look = tokio::time::sleep(LOOK_EVERY);
             tokio::pin!(look);
             loop {
@@ -65,8 +77,16 @@ impl Runs {
                     biased;
                     () = self.shared.wiring.drain.cancelled() => break,
                     () = &mut look => break,
-                    () = self.shared.bells.planner.heard_within(LOOK_EVERY) => known.values().for_each(|run| run.bells.planner.ring()),
-                    () = self.shared.bells.packer.heard_within(LOOK_EVERY) => known.values().for_each(|run| run.bells.packer.ring()),
+                    () = self.shared.bells.planner.heard_within(LOOK_EVERY) => {
+                        plan();
+                        wire.say(PLAN);
+                    }
+                    () = self.shared.bells.packer.heard_within(LOOK_EVERY) => {
+                        pack();
+                        wire.say(PACK);
+                    }
+                    () = far.planner.heard_within(LOOK_EVERY) => plan(),
+                    () = far.packer.heard_within(LOOK_EVERY) => pack(),
                 }
                 tokio::time::sleep(RING_EVERY).await;
             }
@@ -75,7 +95,28 @@ impl Runs {
         self.loops.wait().await;
     }
 
-    fn look_after(&self, known: &mut HashMap<RunId, Known>, run: &Run) {
+    /// Tells the other processes what this one's workers ring for, and rings `far` for theirs.
+    fn wire(&self, far: &Bells) -> Wire {
+        let far = far.clone();
+        let listens = self.plans || self.packs.is_some();
+        let ear: Ear = Box::new(move |words| {
+            if words & PLAN != 0 {
+                far.planner.ring();
+            }
+            if words & PACK != 0 {
+                far.packer.ring();
+            }
+        });
+        self.queue.wire(listens.then_some(ear))
+    }
+
+    /// All runs, and for a planner the slots that those at work may use.
+    async fn look(&self) -> Result<(Vec<Run>, HashMap<RunId, u32>), StoreError> {
+        let shares = if self.plans { self.shared.store.share_slots().await? } else { Vec::new() };
+        Ok((self.shared.store.runs().await?, shares.into_iter().collect()))
+    }
+
+    fn look_after(&self, known: &mut HashMap<RunId, Known>, run: &Run, shares: &HashMap<RunId, u32>) {
         if let Some(desk) = &self.desk {
             desk.refresh(run);
         }
@@ -85,8 +126,13 @@ impl Runs {
             planning: None,
             packing: None,
         });
-        if *entry.limits.borrow() != run.limits {
-            entry.limits.send_replace(run.limits);
+        // Its part of the fleet; while nobody offers slots, what it had.
+        let before = *entry.limits.borrow();
+        let slots = shares.get(&run.id).copied().unwrap_or(before.concurrency).clamp(1, run.limits.concurrency.max(1));
+        let limits = Limits { concurrency: slots, ..run.limits };
+        if before != limits {
+            entry.limits.send_replace(limits);
+            entry.bells.planner.ring();
         }
         if self.plans {
             self.plan(entry, run);

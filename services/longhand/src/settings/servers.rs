@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use dataset::S3Settings;
 use serde::{Deserialize, Serialize, Serializer};
+use worker::{Spool, SpoolWhen};
 
 use crate::fault::Fault;
+
+/// An answer that the database has not taken by then goes to the spool.
+const SPOOLED_AFTER: Duration = Duration::from_millis(50);
 
 /// An address that may hold a password. Written out, by `config show` or in `Debug`, the secret part is masked.
 #[derive(Clone, Default, PartialEq, Deserialize)]
@@ -138,6 +143,45 @@ impl ShardSettings {
             }
         }
         Ok(variables)
+    }
+}
+
+/// `[spool]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SpoolSettings {
+    /// Folder of answers that wait for the database, on a disk that outlives the process; empty = none is kept.
+    pub dir: String,
+}
+
+impl Default for SpoolSettings {
+    fn default() -> Self {
+        Self { dir: "longhand-spool".to_owned() }
+    }
+}
+
+impl SpoolSettings {
+    /// The spool of a process, made and found writable. A folder that somebody named must be usable; without the default one
+    /// a process serves all the same.
+    pub fn spool(&self, process: &str) -> Result<Option<Spool>, Fault> {
+        if self.dir.is_empty() {
+            return Ok(None);
+        }
+        let spool = Spool::new(&self.dir, process, SpoolWhen::Late(SPOOLED_AFTER));
+        match spool.prepare() {
+            Ok(()) => Ok(Some(spool)),
+            Err(error) if *self == Self::default() => {
+                eprintln!(
+                    "warning: no spool: {} cannot be written ({error}); answers that come while the database is away are \
+                     lost with this process. Name a folder with --spool DIR",
+                    self.dir
+                );
+                Ok(None)
+            }
+            Err(error) => Err(Fault::usage("spool_unwritable", format!("the spool {} cannot be written", self.dir))
+                .because(error)
+                .help("name a folder with --spool DIR or LONGHAND__SPOOL__DIR")),
+        }
     }
 }
 

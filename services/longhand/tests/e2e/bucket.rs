@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use harness::process::{Child, Ended, Run, Signal, fixed_sections};
+use harness::process::{Ended, Run, fixed_sections};
 use servers::postgres::Postgres;
 use servers::s3::{Key, S3, documented_policy};
 
-use crate::serving::{broker, of_fleet};
+use crate::serving::{broker, drained, of_fleet};
 use crate::{MOST, longhand, root, scratch, simulator, undisturbed};
 
 const SAMPLES: usize = 20;
@@ -95,11 +95,6 @@ fn a_killed_packer_and_a_store_that_vanishes_cost_nothing_and_the_objects_are_th
     assert_eq!(shards, calm.shard_bytes());
     let packed = database.sql("select count(*) from sample where state = 'packed'");
     assert_eq!(packed.trim(), SAMPLES.to_string());
-}
-
-fn drained(mut child: Child) {
-    child.signal(Signal::Terminate);
-    child.wait(MOST).expect_code(0);
 }
 
 #[test]

@@ -73,3 +73,37 @@ fn one_process_does_everything_and_a_second_run_comes_while_it_serves() {
     }
     drained(all);
 }
+
+#[test]
+fn two_runs_share_the_slots_as_their_weights_say() {
+    let scratch = scratch();
+    let (database, broker) = (Postgres::shared().database(None), broker("weights"));
+    let shards = scratch.path().join("shards");
+    let endpoint = simulator(&["--latency-ms", "300"]);
+    let command = |args: &[&str]| of_fleet(longhand(args), &database.url(), &broker, &shards);
+    let serve = || command(&["serve", "all", "--base-url", endpoint.url(), "--concurrency", "6"]).start();
+    command(&["migrate"]).finish(MOST).expect_code(0);
+    let fleet = [serve(), serve()];
+    let rows = fixed_sections(scratch.path(), "rows.jsonl", 60, 3, 200);
+    let rows = rows.to_str().expect("a path");
+    let submit = |weight: &str| {
+        let submit = command(&["submit", rows, "--model", "simulated", "--concurrency", "60", "--weight", weight]);
+        submit.finish(MOST).expect_code(0).stdout.trim().to_owned()
+    };
+    // The light one first: it has all slots for a moment and must give most of them away.
+    let (light, heavy) = (submit("1"), submit("2"));
+    let answered = |run: &str| -> usize {
+        let calls = format!("select count(*) from attempt where run = '{run}' and outcome = 'committed'");
+        database.sql(&calls).trim().parse().expect("a number")
+    };
+    let until_heavy = |calls: usize| {
+        until(MOST, "the heavy run has come so far", || answered(&heavy) >= calls);
+        (answered(&light) as f64, answered(&heavy) as f64)
+    };
+    let (begin, end) = (until_heavy(60), until_heavy(204));
+    let ratio = (end.1 - begin.1) / (end.0 - begin.0);
+    assert!((1.8..=2.2).contains(&ratio), "{ratio} calls of the heavy run for each of the light one");
+    let ended = || database.sql("select count(*) from run where state = 'done'").trim() == "2";
+    until(MOST, "the light run has all slots at the end", ended);
+    fleet.into_iter().for_each(drained);
+}

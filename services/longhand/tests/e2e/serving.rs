@@ -5,11 +5,12 @@ use servers::rabbitmq::RabbitMq;
 
 use crate::MOST;
 
-/// Every process of a fleet has these variables: its servers, and leases short enough for a test.
+/// Every process of a fleet has these variables: its servers, a spool beside the shards, and leases short enough for a test.
 pub fn of_fleet(run: Run, database: &str, queue: &str, shards: &std::path::Path) -> Run {
     run.env("LONGHAND__DATABASE__URL", database)
         .env("LONGHAND__QUEUE__URL", queue)
         .env("LONGHAND__SHARDS__URL", format!("file://{}", shards.display()))
+        .env("LONGHAND__SPOOL__DIR", shards.with_file_name("spool").to_str().expect("a path"))
         .env("LONGHAND__LEASE__LEASE_SECONDS", "3")
         .env("LONGHAND__LEASE__HEARTBEAT_SECONDS", "1")
         .env("LONGHAND__LEASE__RESCUE_SECONDS", "1")

@@ -1,0 +1,183 @@
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use agentwrite::ids::{AttemptId, Hash, OwnerId, RunId, Timestamp};
+use agentwrite::ports::{ClaimTask, Recorded, StoreError, TaskResult, TaskStore};
+use agentwrite::sample::SampleContext;
+use agentwrite::task::{AttemptEnd, ClaimedTask, Kind, TaskKey};
+use async_trait::async_trait;
+
+use super::*;
+
+const SOON: SpoolWhen = SpoolWhen::Late(Duration::from_millis(50));
+
+fn record(place: u32) -> RecordResult {
+    let attempt = AttemptId::new(format!("att_{place}"));
+    RecordResult {
+        task: TaskKey {
+            run: RunId::new("run"),
+            kind: Kind::new("other"),
+            subject: "subject".to_owned(),
+            place,
+            revision: 0,
+        },
+        context_hash: Hash::of("test", &["context"]),
+        owner: OwnerId::new("own"),
+        origin: attempt.clone(),
+        attempt,
+        end: AttemptEnd::default(),
+        result: TaskResult::Other(serde_json::json!({"text": "zwei\nZeilen"})),
+        answer: None,
+        follow_ups: Vec::new(),
+        claim_next: None,
+        now: Timestamp(7),
+    }
+}
+
+/// Takes a result once; knows no other intent.
+#[derive(Default)]
+struct Results {
+    taken: Mutex<HashMap<u32, usize>>,
+    away: AtomicBool,
+    asked: AtomicUsize,
+}
+
+#[async_trait]
+impl TaskStore for Results {
+    async fn record_result(&self, record: RecordResult) -> Result<Recorded, StoreError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if self.away.load(Ordering::Relaxed) {
+            return Err(StoreError::new("record_result", "away"));
+        }
+        assert_eq!(record.claim_next, None, "nobody would work on it");
+        let mut taken = self.taken.lock().unwrap();
+        let times = taken.entry(record.task.place).or_default();
+        *times += 1;
+        Ok(match *times {
+            1 => Recorded::Accepted { next: None, publish: Vec::new() },
+            _ => Recorded::Repeated,
+        })
+    }
+
+    async fn claim_task(&self, _: ClaimTask) -> Result<Option<ClaimedTask>, StoreError> {
+        unreachable!("a replay claims nothing")
+    }
+
+    async fn record_failure(&self, _: agentwrite::ports::RecordFailure) -> Result<bool, StoreError> {
+        unreachable!("a replay fails nothing")
+    }
+
+    async fn renew_leases(
+        &self,
+        _: &OwnerId,
+        _: &[AttemptId],
+        _: Duration,
+        _: Timestamp,
+    ) -> Result<Vec<(TaskKey, i64)>, StoreError> {
+        unreachable!("a replay holds nothing")
+    }
+
+    async fn load_sample(&self, _: &TaskKey) -> Result<Option<SampleContext>, StoreError> {
+        unreachable!("a replay loads nothing")
+    }
+}
+
+fn entries(folder: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn answers_of_the_dead_are_replayed_once_and_those_of_the_living_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let (dead, living) = (Spool::new(dir.path(), "dead", SOON), Spool::new(dir.path(), "living", SOON));
+    let kept = dead.keep(&record(0)).await.unwrap();
+    let _ = (dead.keep(&record(1)).await.unwrap(), dead.keep(&record(2)).await.unwrap());
+    dead.done(kept);
+    let _ = living.keep(&record(3)).await.unwrap();
+    let (store, next) = (Results::default(), Spool::new(dir.path(), "next", SOON));
+
+    assert_eq!(next.adopt(&store).await.unwrap(), Adopted::default(), "both live");
+    drop(dead);
+    assert_eq!(waiting_answers(dir.path()), 2);
+    assert_eq!(next.adopt(&store).await.unwrap(), Adopted { accepted: 2, wasted: 0 });
+    assert_eq!(next.adopt(&store).await.unwrap(), Adopted::default());
+    assert_eq!(*store.taken.lock().unwrap(), HashMap::from([(1, 1), (2, 1)]));
+    assert_eq!(entries(dir.path()), ["living"]);
+}
+
+#[tokio::test]
+async fn nothing_is_removed_before_the_store_has_taken_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let dead = Spool::new(dir.path(), "dead", SOON);
+    let _ = (dead.keep(&record(0)).await.unwrap(), dead.keep(&record(1)).await.unwrap());
+    drop(dead);
+    let (store, next) = (Results::default(), Spool::new(dir.path(), "next", SOON));
+    store.away.store(true, Ordering::Relaxed);
+    next.adopt(&store).await.expect_err("the store is away");
+    assert_eq!(waiting_answers(dir.path()), 2);
+    store.away.store(false, Ordering::Relaxed);
+    assert_eq!(next.adopt(&store).await.unwrap(), Adopted { accepted: 2, wasted: 0 });
+    assert!(entries(dir.path()).is_empty());
+}
+
+#[tokio::test]
+async fn a_record_that_a_kill_cut_off_is_no_hindrance() {
+    let dir = tempfile::tempdir().unwrap();
+    let dead = Spool::new(dir.path(), "dead", SOON);
+    let _ = (dead.keep(&record(0)).await.unwrap(), dead.keep(&record(1)).await.unwrap());
+    drop(dead);
+    let log = dir.path().join("dead/answers.log");
+    let bytes = std::fs::read(&log).unwrap();
+    std::fs::write(&log, &bytes[..bytes.len() - 9]).unwrap();
+    let store = Results::default();
+    let adopted = Spool::new(dir.path(), "next", SOON).adopt(&store).await.unwrap();
+    assert_eq!(adopted, Adopted { accepted: 1, wasted: 0 });
+    assert!(entries(dir.path()).is_empty());
+}
+
+#[tokio::test]
+async fn a_log_whose_answers_are_all_taken_is_empty_and_its_folder_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("spool");
+    let spool = Spool::new(&folder, "own", SOON);
+    let (first, second) =
+        tokio::join!(async { spool.keep(&record(0)).await.unwrap() }, async { spool.keep(&record(1)).await.unwrap() });
+    let length = || std::fs::metadata(folder.join("own/answers.log")).unwrap().len();
+    spool.done(first);
+    assert!(length() > 0);
+    spool.leave();
+    assert!(folder.join("own").is_dir(), "an answer is open");
+    spool.done(second);
+    assert_eq!(length(), 0);
+    let third = spool.keep(&record(2)).await.unwrap();
+    assert!(length() > 0);
+    spool.done(third);
+    spool.leave();
+    assert!(!folder.exists());
+}
+
+#[tokio::test]
+async fn many_answers_share_an_fsync_and_none_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Spool::new(dir.path(), "own", SOON);
+    let all = (0..200).map(|place| {
+        let spool = spool.clone();
+        async move { spool.keep(&record(place)).await.unwrap() }
+    });
+    let kept = futures_join(all).await;
+    assert_eq!(kept.len(), 200);
+    drop(spool);
+    let store = Results::default();
+    let adopted = Spool::new(dir.path(), "next", SOON).adopt(&store).await.unwrap();
+    assert_eq!(adopted.accepted, 200);
+}
+
+async fn futures_join<F: Future<Output = Kept> + Send + 'static>(all: impl Iterator<Item = F>) -> Vec<Kept> {
+    let mut set = tokio::task::JoinSet::new();
+    all.for_each(|one| {
+        set.spawn(one);
+    });
+    set.join_all().await
+}
