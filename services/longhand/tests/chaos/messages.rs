@@ -41,9 +41,9 @@ fn every_message_comes_twelve_times_backwards_and_others_are_about_nothing() {
             trial.until_share(share);
             let mut messages = live(trial);
             messages.reverse();
-            let twice = messages.repeat(2);
-            publish(trial, &twice);
-            publish(trial, &messages.repeat(10));
+            for times in [2, 10] {
+                publish(trial, &vec![messages.clone(); times].concat());
+            }
             let changed = |change: &dyn Fn(&mut TaskKey)| -> Vec<TaskMessage> {
                 let mut others = messages.clone();
                 others.iter_mut().for_each(|message| change(&mut message.task));

@@ -146,6 +146,7 @@ impl Trial {
             database: database.url(),
             queue: servers.queue.clone(),
             shards: scratch.path().join("shards"),
+            spool: scratch.path().join("spool"),
             leases: Some(setting.leases),
         };
         let proxy = setting.through.map(|through| {
