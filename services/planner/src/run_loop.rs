@@ -10,7 +10,7 @@ use agentwrite::ports::{
 };
 use agentwrite::task::LeaseTimes;
 use tokio_util::sync::CancellationToken;
-use worker::{Doorbell, LiveLimits};
+use worker::{CrashPoints, Doorbell, LiveLimits};
 
 use crate::reach::Reach;
 use crate::yield_guard::YieldGuard;
@@ -45,6 +45,8 @@ pub struct PlannerSettings {
     pub leases: LeaseTimes,
     /// How long the loop rests between rounds at least: rings in that time are answered together.
     pub rest: Duration,
+    /// Test builds only.
+    pub crash: CrashPoints,
 }
 
 /// Decides who starts next.
@@ -212,6 +214,7 @@ impl Planner {
         }
         let (ids, messages): (Vec<i64>, Vec<_>) = rows.into_iter().map(|row| (row.id, row.message)).unzip();
         self.parts.queue.publish(&messages).await?;
+        self.settings.crash.pass("after_publish");
         self.parts.store.delete_outbox(&ids).await?;
         Ok(())
     }

@@ -107,6 +107,12 @@ impl PostgresStore {
         &self.server
     }
 
+    /// Makes every ready task of all runs unpublished, for a queue that may have lost its messages: dispatch sends them again.
+    /// Returns how many there were.
+    pub async fn send_again(&self) -> Result<u64, StoreError> {
+        self.write("send_again", (), |connection, ()| Box::pin(rescue::send_again(connection, None))).await
+    }
+
     /// Waits until everything that was asked for is done and closes the connections.
     pub async fn close(&self) {
         self.claims.close().await;

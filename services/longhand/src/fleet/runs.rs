@@ -232,6 +232,7 @@ impl Runs {
 
     fn candidate(&self, role: &str, run: &RunId) -> (Candidate, OwnerId) {
         let owner = OwnerId::new(self.shared.dice.id(role.get(..3).unwrap_or(role)));
-        (Candidate::new(Arc::clone(&self.shared.store), lead::name(role, run), owner.clone()), owner)
+        let lease = self.shared.wiring.leases.lease;
+        (Candidate::new(Arc::clone(&self.shared.store), lead::name(role, run), owner.clone(), lease), owner)
     }
 }
