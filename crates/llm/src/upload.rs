@@ -44,6 +44,7 @@ impl Upload {
     }
 
     /// Bytes still to come.
+    #[cfg(test)]
     pub fn left(&self) -> usize {
         self.left
     }
