@@ -212,6 +212,10 @@ impl Node {
         signal_group(self.locked(&self.server).as_ref().expect("a node that runs"), name);
     }
 
+    pub(super) fn cpu_seconds(&self) -> f64 {
+        self.locked(&self.server).as_ref().map_or(0.0, |server| crate::cpu::seconds(server.id()))
+    }
+
     pub(super) fn wipe(&self) {
         assert!(self.locked(&self.server).is_none(), "only a node that is down can be wiped");
         let data = self.folder.join("data");
