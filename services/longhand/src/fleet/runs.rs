@@ -192,7 +192,7 @@ impl Runs {
                 match shards.place(&run) {
                     Ok(place) => break place,
                     Err(error) => {
-                        tracing::error!(%run, %error, "the folder of the shards cannot be used; trying again")
+                        tracing::error!(%run, %error, "the folder of the shards cannot be used; trying again");
                     }
                 }
                 tokio::select! {

@@ -39,7 +39,7 @@ fn a_database_is_down_for_three_leases() {
 #[ignore = "more: a part of make chaos"]
 fn a_database_is_down_for_a_minute() {
     play_times(1, "5 database down for 60 s, answers arriving", &HURT, |trial| {
-        down_for(trial, Duration::from_secs(60))
+        down_for(trial, Duration::from_secs(60));
     });
 }
 
