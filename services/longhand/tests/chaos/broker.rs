@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::ground::Ground;
-use crate::play;
 use crate::trial::{Setting, Trial, Who};
+use crate::{MOST, play, play_times};
 
 /// Rows that hurt the broker: the calls go on for a while without it.
 const HURT: Setting = Setting { ground: Ground::OwnBroker, ..Setting::LONG };
@@ -15,9 +15,9 @@ fn a_broker_is_killed_and_comes_back() {
 }
 
 #[test]
-#[ignore = "long: a part of make chaos"]
+#[ignore = "more: a part of make chaos"]
 fn a_broker_is_down_for_a_minute() {
-    play("4 broker down for 60 s", &HURT, |trial| down_for(trial, Duration::from_secs(60)));
+    play_times(1, "4 broker down for 60 s", &HURT, |trial| down_for(trial, Duration::from_secs(60)));
 }
 
 fn down_for(trial: &mut Trial, time: Duration) {
@@ -27,6 +27,9 @@ fn down_for(trial: &mut Trial, time: Duration) {
     trial.servers.broker.start_again();
     trial.over();
 }
+
+/// What a process says whose consumer has to begin anew.
+const LOST: &str = "a consumer lost its connection";
 
 /// Two rescue intervals after the planner can reach the broker; it tries every ten seconds at the latest.
 const FILLED_WITHIN: Duration = Duration::from_secs(10 + 2);
@@ -65,6 +68,7 @@ fn a_broker_stops_taking_messages() {
 }
 
 #[test]
+#[ignore = "more: a part of make chaos"]
 fn a_broker_stands_still() {
     play("7 broker stopped for 12 s, connections open", &HURT, |trial| {
         trial.until_share(0.3);
@@ -76,6 +80,7 @@ fn a_broker_stands_still() {
 }
 
 #[test]
+#[ignore = "more: a part of make chaos"]
 fn every_connection_is_closed_by_the_broker() {
     play("7 broker closes all connections, 3 times", &HURT, |trial| {
         for share in [0.2, 0.35, 0.5] {
@@ -88,6 +93,7 @@ fn every_connection_is_closed_by_the_broker() {
 
 /// A delivery that is held for too long costs its channel. The broker looks once a minute; here it is made to look.
 #[test]
+#[ignore = "more: a part of make chaos"]
 fn a_consumer_is_too_slow_for_the_broker() {
     const TIMEOUT: &str = "application:set_env(rabbit, consumer_timeout, 500).";
     const USUAL: &str = "application:set_env(rabbit, consumer_timeout, 1800000).";
@@ -104,6 +110,7 @@ fn a_consumer_is_too_slow_for_the_broker() {
         for _ in 0..3 {
             broker.ctl(&["eval", LOOK]);
         }
+        trial.child(Who::Writer).until_stderr(LOST, MOST);
         broker.ctl(&["eval", USUAL]);
         trial.over();
     });

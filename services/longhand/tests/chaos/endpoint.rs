@@ -16,6 +16,7 @@ const SHORT: &[(&str, &str)] = &[
 
 /// What the endpoint says without an answer changes no text.
 #[test]
+#[ignore = "more: a part of make chaos"]
 fn an_endpoint_refuses_fails_and_breaks_off() {
     const FAULTS: &[&str] = &["--faults", "rate_429=0.03,rate_500=0.03,rate_503=0.03,reset=0.03"];
     let setting = Setting { simulator: FAULTS, environment: SHORT, ..Setting::USUAL };
@@ -42,6 +43,7 @@ fn an_endpoint_answers_badly() {
 
 /// The writer gives calls up that the endpoint answers all the same: each such answer may be paid again, and is counted.
 #[test]
+#[ignore = "more: a part of make chaos"]
 fn an_endpoint_answers_after_the_client_has_gone() {
     let setting = Setting { through: Some(Through::Endpoint), environment: SHORT, ..Setting::LONG };
     play("15 answers held back past the client's patience", &setting, |trial| {

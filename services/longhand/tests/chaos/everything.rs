@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::ground::Ground;
-use crate::play;
+use crate::play_times;
 use crate::trial::{Setting, Trial, Who};
 
 /// 500 samples of 4 sections.
@@ -37,14 +37,14 @@ fn kill(trial: &mut Trial) {
 }
 
 #[test]
-#[ignore = "long: a part of make chaos"]
+#[ignore = "more: a part of make chaos"]
 fn everything_is_killed_every_ten_seconds() {
     let mut calm = Duration::ZERO;
-    play("500 samples, undisturbed", &RUN, |trial| {
+    play_times(1, "500 samples, undisturbed", &RUN, |trial| {
         trial.until("the run is complete", |trial| trial.answered() == RUN.calls());
         calm = trial.started.elapsed();
     });
-    play("500 samples, everything killed every 10 s", &RUN, |trial| {
+    play_times(1, "500 samples, everything killed every 10 s", &RUN, |trial| {
         let mut last = Instant::now();
         while trial.answered() < RUN.calls() {
             std::thread::sleep(Duration::from_millis(200));

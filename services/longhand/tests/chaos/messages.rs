@@ -46,7 +46,9 @@ fn every_message_comes_twelve_times_backwards_and_others_are_about_nothing() {
             }
             let changed = |change: &dyn Fn(&mut TaskKey)| -> Vec<TaskMessage> {
                 let mut others = messages.clone();
-                others.iter_mut().for_each(|message| change(&mut message.task));
+                for message in &mut others {
+                    change(&mut message.task);
+                }
                 others
             };
             publish(trial, &changed(&|task| task.place += 1));

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use harness::process::Weather;
 
-use crate::play;
 use crate::trial::{LEASE, Setting, Through, Trial, Who};
+use crate::{MOST, play};
 
 fn weather(trial: &Trial, weather: Weather) {
     trial.proxy.as_ref().expect("the row has a proxy").set(weather);
@@ -31,6 +31,7 @@ fn a_writer_loses_its_database_for_longer_than_its_lease() {
 }
 
 #[test]
+#[ignore = "more: a part of make chaos"]
 fn a_writer_is_cut_off_from_its_database() {
     let setting = Setting { through: Some(Through::Database), ..Setting::LONG };
     play("7 connections of a writer to the database cut for 1 s, 3 times", &setting, |trial| {
@@ -42,15 +43,18 @@ fn a_writer_is_cut_off_from_its_database() {
 }
 
 #[test]
+#[ignore = "more: a part of make chaos"]
 fn a_writer_loses_its_broker_past_the_heartbeat() {
     let setting = Setting { through: Some(Through::Broker), ..Setting::LONG };
     play("7 black hole between a writer and the broker for 3 heartbeats", &setting, |trial| {
         trial.until_share(0.2);
         spell(trial, Weather::BlackHole, Duration::from_secs(6));
+        trial.child(Who::Writer).until_stderr("a consumer lost its connection", MOST);
     });
 }
 
 #[test]
+#[ignore = "more: a part of make chaos"]
 fn a_writer_is_cut_off_from_its_broker() {
     let setting = Setting { through: Some(Through::Broker), ..Setting::LONG };
     play("7 connections of a writer to the broker cut for 1 s, 3 times", &setting, |trial| {
@@ -62,11 +66,13 @@ fn a_writer_is_cut_off_from_its_broker() {
 }
 
 #[test]
+#[ignore = "more: a part of make chaos"]
 fn connections_of_a_writer_are_slow() {
-    for (server, through) in [("database", Through::Database), ("broker", Through::Broker)] {
+    // A claim is several round trips, and must be done well within these short leases.
+    for (server, through, delay) in [("database", Through::Database, 20), ("broker", Through::Broker, 200)] {
         let setting = Setting { through: Some(through), latency_ms: 200, ..Setting::USUAL };
-        play(&format!("7 every piece between a writer and the {server} takes 100 ms"), &setting, |trial| {
-            weather(trial, Weather::Slow(Duration::from_millis(100)));
+        play(&format!("7 every piece between a writer and the {server} takes {delay} ms"), &setting, |trial| {
+            weather(trial, Weather::Slow(Duration::from_millis(delay)));
             trial.until_share(0.5);
             trial.over();
         });

@@ -287,9 +287,8 @@ impl Trial {
     pub fn until(&mut self, what: &str, mut look: impl FnMut(&mut Self) -> bool) {
         let start = Instant::now();
         while !look(self) {
-            if start.elapsed() > MOST {
-                panic!("after {MOST:?} still not: {what}\n{}", self.last_words());
-            }
+            let most = self.setting.most;
+            assert!(start.elapsed() <= most, "after {most:?} still not: {what}\n{}", self.last_words());
             std::thread::sleep(REST);
         }
     }

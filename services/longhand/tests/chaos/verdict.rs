@@ -32,7 +32,7 @@ fn completed(trial: &mut Trial) -> Totals {
         let seen = trial.store.look(&trial.run);
         let published = || trial.count("select count(*) from shard where state <> 'published'") == 0;
         match &seen {
-            Ok((RunState::Done, totals)) if published() => return totals.clone(),
+            Ok((RunState::Done, totals)) if published() => return *totals,
             Ok((RunState::Failed | RunState::Cancelled | RunState::Paused, _)) => panic!("the run ended as {seen:?}"),
             _ if since.elapsed() > trial.setting.most => {
                 let tasks =
