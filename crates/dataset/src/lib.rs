@@ -1,6 +1,6 @@
 //! Shards, manifest and dataset card: what a finished run leaves behind for training.
 //!
-//! The way of a row: [`Row`] -> [`encode_parquet`] and [`encode_jsonl`] (bytes in memory) -> [`DatasetPlace`] (a folder or
+//! The way of a row: [`Row`] -> [`ShardEncoder`] (both formats, bytes in memory) -> [`DatasetPlace`] (a folder or
 //! a bucket) -> [`Manifest`] (what belongs to the dataset) -> [`card()`] (what makes the folder loadable).
 //!
 //! The other way round, [`read_rows`] takes the rows of anybody's Parquet file as JSON objects, for intake.
@@ -26,6 +26,7 @@ mod place;
 mod row;
 mod row_schema;
 mod s3;
+mod shard_encoder;
 mod shard_jsonl;
 mod shard_name;
 mod shard_parquet;
@@ -41,6 +42,7 @@ pub use place::{CARD_FILE, DatasetPlace, MANIFEST_FILE, PlaceError, Published, S
 pub use row::{Message, PlanStep, RequiredLength, Row};
 pub use row_schema::{ROW_SCHEMA_VERSION, arrow_schema};
 pub use s3::S3Settings;
+pub use shard_encoder::{EncodedShard, ShardEncoder};
 pub use shard_jsonl::{decode_jsonl, encode_jsonl};
 pub use shard_name::{ShardFileName, ShardFormat, ShardName, ShardNameError};
 pub use shard_parquet::{CREATED_BY, ROWS_PER_GROUP, decode_parquet, encode_parquet};

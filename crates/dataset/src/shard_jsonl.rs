@@ -10,13 +10,19 @@ use crate::{DecodeError, EncodeError};
 /// # Errors
 /// A `length_score` that is not finite: JSON has no word for it.
 pub fn encode_jsonl(rows: &[Row]) -> Result<Vec<u8>, EncodeError> {
-    check_finite(rows)?;
     let mut lines = Vec::new();
+    write_lines(&mut lines, rows)?;
+    Ok(lines)
+}
+
+/// Appends the lines of rows.
+pub(crate) fn write_lines(lines: &mut Vec<u8>, rows: &[Row]) -> Result<(), EncodeError> {
+    check_finite(rows)?;
     for row in rows {
-        serde_json::to_writer(&mut lines, row).map_err(|source| EncodeError::Json { id: row.id.clone(), source })?;
+        serde_json::to_writer(&mut *lines, row).map_err(|source| EncodeError::Json { id: row.id.clone(), source })?;
         lines.push(b'\n');
     }
-    Ok(lines)
+    Ok(())
 }
 
 /// The rows of a file that [`encode_jsonl`] made. Only `\n` ends a line: texts may hold U+2028 and U+0085.

@@ -29,12 +29,22 @@ const ZSTD_LEVEL: i32 = 3;
 /// # Errors
 /// A `length_score` that is not finite (the JSONL twin could not hold it), or a failure of the Parquet writer.
 pub fn encode_parquet(rows: &[Row]) -> Result<Vec<u8>, EncodeError> {
-    check_finite(rows)?;
-    let mut writer = ArrowWriter::try_new(Vec::new(), arrow_schema(), Some(properties()?))?;
+    let mut writer = writer()?;
     for group in rows.chunks(ROWS_PER_GROUP) {
-        writer.write(&to_arrow::record_batch(group)?)?;
+        write_group(&mut writer, group)?;
     }
     Ok(writer.into_inner()?)
+}
+
+/// A writer of an empty file.
+pub(crate) fn writer() -> Result<ArrowWriter<Vec<u8>>, EncodeError> {
+    Ok(ArrowWriter::try_new(Vec::new(), arrow_schema(), Some(properties()?))?)
+}
+
+/// Adds one row group.
+pub(crate) fn write_group(writer: &mut ArrowWriter<Vec<u8>>, group: &[Row]) -> Result<(), EncodeError> {
+    check_finite(group)?;
+    Ok(writer.write(&to_arrow::record_batch(group)?)?)
 }
 
 /// The rows of a Parquet file that [`encode_parquet`] made.

@@ -47,7 +47,12 @@ fn number(rows: &[Row], of: impl Fn(&Row) -> u32) -> ArrayRef {
 }
 
 fn messages(rows: &[Row]) -> ArrayRef {
-    let mut list = struct_list(message_fields());
+    let said = || rows.iter().flat_map(|row| &row.messages);
+    let content_bytes = said().map(|message| message.content.len()).sum();
+    // With room for all: a group of long texts is a dozen megabytes, which a growing builder would copy again and again.
+    let content = StringBuilder::with_capacity(said().count(), content_bytes);
+    let columns: Vec<Box<dyn ArrayBuilder>> = vec![Box::new(StringBuilder::new()), Box::new(content)];
+    let mut list = list_of(message_fields(), StructBuilder::new(message_fields(), columns));
     for row in rows {
         for message in &row.messages {
             child::<StringBuilder>(list.values(), 0).append_value(&message.role);
@@ -107,8 +112,11 @@ fn flags(rows: &[Row]) -> ArrayRef {
 }
 
 fn struct_list(fields: Fields) -> ListBuilder<StructBuilder> {
-    let item = element(DataType::Struct(fields.clone()));
-    ListBuilder::new(StructBuilder::from_fields(fields, 0)).with_field(item)
+    list_of(fields.clone(), StructBuilder::from_fields(fields, 0))
+}
+
+fn list_of(fields: Fields, values: StructBuilder) -> ListBuilder<StructBuilder> {
+    ListBuilder::new(values).with_field(element(DataType::Struct(fields)))
 }
 
 fn child<B: ArrayBuilder>(parent: &mut StructBuilder, index: usize) -> &mut B {

@@ -11,8 +11,8 @@ use http_body::{Frame, SizeHint};
 
 use crate::escape::escape;
 
-/// Bytes made at a time: most prompts are few of these, and a connection queues no more than 16.
-const FRAME: usize = 16 << 10;
+/// Bytes made at a time. A connection that the network holds up queues 16 of these and no more.
+const FRAME: usize = 8 << 10;
 
 /// A text that stands in a body without being part of its JSON yet.
 #[derive(Debug)]
@@ -41,12 +41,6 @@ impl Upload {
     /// A body of `len` bytes: the JSON with the shared texts in their places, which ascend.
     pub fn new(json: Bytes, shared: Arc<[SharedText]>, len: usize) -> Self {
         Self { json, shared, json_done: 0, shared_done: 0, text_done: 0, left: len }
-    }
-
-    /// Bytes still to come.
-    #[cfg(test)]
-    pub fn left(&self) -> usize {
-        self.left
     }
 
     /// All that is left in one piece.

@@ -21,7 +21,7 @@ use worker::{CrashPoints, Doorbell};
 use crate::blocking::blocking;
 use crate::catalogue::Catalogue;
 use crate::duplicates::near_duplicates;
-use crate::shard::{Built, Configs, rows_of, write_files};
+use crate::shard::{Built, Configs, write_files};
 use crate::{PackError, judge_sample, manifest};
 
 /// What a packer works with.
@@ -320,7 +320,7 @@ impl Packer {
         load_configs(&*self.parts.runs, &self.settings.run, versions, &mut desk.configs).await?;
         let (run, configs) = (self.settings.run.clone(), desk.configs.clone());
         let (place, suffix) = (Arc::clone(&self.parts.place), self.suffix());
-        blocking(move || write_files(&*place, range, &rows_of(&run, members, &configs)?, &suffix)).await?
+        blocking(move || write_files(&*place, &run, range, members, &configs, &suffix)).await?
     }
 
     async fn describe(&self, desk: &mut Desk) -> Result<(), PackError> {

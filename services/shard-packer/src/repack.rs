@@ -18,7 +18,7 @@ use crate::blocking::blocking;
 use crate::catalogue::Catalogue;
 use crate::duplicates::near_duplicates;
 use crate::packer::load_configs;
-use crate::shard::{Built, Configs, rows_of, write_files};
+use crate::shard::{Built, Configs, write_files};
 use crate::{PackError, judge_sample, manifest};
 
 /// Where the texts are.
@@ -196,7 +196,7 @@ impl Repack<'_> {
     async fn write(&self, range: Range, samples: Vec<PackedSample>) -> Result<Built, PackError> {
         let (run, configs) = (self.source.run.clone(), self.configs.clone());
         let (place, suffix) = (Arc::clone(&self.place), self.source.owner.to_string());
-        blocking(move || write_files(&*place, range, &rows_of(&run, samples, &configs)?, &suffix)).await?
+        blocking(move || write_files(&*place, &run, range, samples, &configs, &suffix)).await?
     }
 }
 

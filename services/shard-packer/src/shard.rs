@@ -6,7 +6,8 @@ use std::sync::Arc;
 use agentwrite::config::RunConfig;
 use agentwrite::ids::RunId;
 use agentwrite::ports::{PackedSample, Range, ShardFile};
-use dataset::{DatasetPlace, EncodeError, Row, RowTally, ShardFormat, ShardName, encode_jsonl, encode_parquet};
+use agentwrite::sample::SampleContext;
+use dataset::{DatasetPlace, EncodedShard, ROWS_PER_GROUP, Row, RowTally, ShardEncoder, ShardFormat, ShardName};
 
 use crate::PackError;
 
@@ -43,43 +44,64 @@ pub(crate) struct Built {
     pub(crate) contents: Contents,
 }
 
-/// The rows of samples, in their order. Takes the samples one by one, so that texts are held once.
-pub(crate) fn rows_of(run: &RunId, samples: Vec<PackedSample>, configs: &Configs) -> Result<Vec<Row>, PackError> {
-    let row = |sample: PackedSample| {
-        let version = sample.config_version;
-        let config = configs.get(&version).ok_or_else(|| PackError::NoConfig { run: run.clone(), version })?;
-        Ok(crate::row_of(&sample, config))
-    };
-    samples.into_iter().map(row).collect()
-}
-
-/// Writes both formats. Repeatable: files that are there with the same bytes are taken as they are.
+/// Writes both formats of the samples' rows, in their order. Repeatable: files that are there with the same bytes are taken
+/// as they are.
 pub(crate) fn write_files(
     place: &dyn DatasetPlace,
+    run: &RunId,
     range: Range,
-    rows: &[Row],
+    samples: Vec<PackedSample>,
+    configs: &Configs,
     suffix: &str,
 ) -> Result<Built, PackError> {
-    let parquet = publish(place, range, ShardFormat::Parquet, encode_parquet(rows), suffix)?;
-    let jsonl = publish(place, range, ShardFormat::Jsonl, encode_jsonl(rows), suffix)?;
-    Ok(Built { files: vec![parquet, jsonl], contents: Contents::of(rows) })
+    let (EncodedShard { parquet, jsonl }, contents) = encode(run, range, samples, configs)?;
+    let publish = |format, bytes: Vec<u8>| {
+        let published = place.put_shard(shard_name(range).file(format), &bytes, suffix)?;
+        Ok::<_, PackError>(ShardFile {
+            name: published.file.to_string(),
+            format: format.as_str().to_owned(),
+            bytes: published.bytes,
+            sha256: published.sha256,
+        })
+    };
+    let files = vec![publish(ShardFormat::Parquet, parquet)?, publish(ShardFormat::Jsonl, jsonl)?];
+    Ok(Built { files, contents })
 }
 
-fn publish(
-    place: &dyn DatasetPlace,
+/// Takes the samples a row group at a time and lets them go, so that texts are held once.
+fn encode(
+    run: &RunId,
     range: Range,
-    format: ShardFormat,
-    bytes: Result<Vec<u8>, EncodeError>,
-    suffix: &str,
-) -> Result<ShardFile, PackError> {
-    let bytes = bytes.map_err(|source| PackError::Encode { shard: range.file_stem(), source })?;
-    let published = place.put_shard(shard_name(range).file(format), &bytes, suffix)?;
-    Ok(ShardFile {
-        name: published.file.to_string(),
-        format: format.as_str().to_owned(),
-        bytes: published.bytes,
-        sha256: published.sha256,
-    })
+    samples: Vec<PackedSample>,
+    configs: &Configs,
+) -> Result<(EncodedShard, Contents), PackError> {
+    let failed = |source| PackError::Encode { shard: range.file_stem(), source };
+    let mut encoder =
+        ShardEncoder::new(samples.iter().map(|sample| jsonl_bytes(&sample.context)).sum()).map_err(failed)?;
+    let mut contents = Contents::default();
+    let mut samples = samples.into_iter();
+    while samples.len() > 0 {
+        let row = |sample| row_with(run, &sample, configs);
+        let rows = samples.by_ref().take(ROWS_PER_GROUP).map(row).collect::<Result<Vec<_>, _>>()?;
+        contents.merge(&Contents::of(&rows));
+        encoder.push(&rows).map_err(failed)?;
+    }
+    Ok((encoder.finish().map_err(failed)?, contents))
+}
+
+fn row_with(run: &RunId, sample: &PackedSample, configs: &Configs) -> Result<Row, PackError> {
+    let version = sample.config_version;
+    let config = configs.get(&version).ok_or_else(|| PackError::NoConfig { run: run.clone(), version })?;
+    Ok(crate::row_of(sample, config))
+}
+
+/// Bytes that a sample's line will have, a little more for most: prose has few characters that JSON escapes.
+fn jsonl_bytes(context: &SampleContext) -> usize {
+    let texts: usize = context.sections.iter().map(|section| section.text.len() + 2).sum();
+    let asked: usize = context.input.messages.iter().map(|message| message.content.len() + 40).sum();
+    let steps: usize = context.plan.iter().flat_map(|plan| &plan.steps).map(|step| step.main_point.len() + 40).sum();
+    let all = texts + asked + steps;
+    all + all / 16 + 1024
 }
 
 /// A range as its files are called.

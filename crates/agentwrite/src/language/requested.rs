@@ -130,6 +130,9 @@ fn stated_in_english(lower: &str) -> Option<&'static str> {
 }
 
 fn stated_in_chinese(text: &str) -> Option<&'static str> {
+    if text.is_ascii() {
+        return None;
+    }
     CHINESE.iter().find_map(|(name, code)| {
         ["文", "语"].iter().any(|kind| governs_output(text, &format!("{name}{kind}"))).then_some(*code)
     })
