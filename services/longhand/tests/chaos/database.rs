@@ -66,8 +66,9 @@ fn a_database_stands_still_for_two_leases() {
     });
 }
 
-/// A writer dies while the database is away. What it had received is a bound on what may be paid twice.
+/// What the dead writer had received is in its spool, which the next one adopts.
 #[test]
+#[ignore = "more: a part of make chaos"]
 fn a_writer_dies_while_the_database_is_away() {
     play("5 writer killed while the database is down", &HURT, |trial| {
         trial.until_share(0.3);
