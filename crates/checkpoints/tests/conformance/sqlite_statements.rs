@@ -107,7 +107,7 @@ async fn the_hot_statements_use_their_index() {
         ("claim_find", "SEARCH t USING INDEX sqlite_autoindex_task_1"),
         ("view_counts", "SEARCH task USING COVERING INDEX task_live (run=? AND kind=? AND state=?)"),
         ("view_pending", "SEARCH s USING INDEX sample_unfinished (run=? AND state=? AND ordinal<?)"),
-        ("view_planned", "SEARCH s USING INDEX sample_unfinished (run=? AND state=? AND ordinal<?)"),
+        ("view_planned", "SEARCH s USING INDEX sample_planned (run=?)"),
         ("dispatch_choose", "SEARCH t USING INDEX task_waiting (run=?)"),
         ("dispatch_count", "SEARCH task USING COVERING INDEX task_live (run=?)"),
         ("dispatch_count", "SEARCH task USING COVERING INDEX task_waiting (run=?)"),
