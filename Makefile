@@ -48,4 +48,8 @@ bench: ## The rows of docs/PERFORMANCE.md, measured here; JSON under bench/
 	cargo build --release -p longhand   # by itself: beside the harness it would carry the crash points
 	cargo run --release -p bench
 
-.PHONY: help demo secrets up down demo-fleet compose-test test test-s3 lint ci simulate mutants-guards bench
+bench-million: ## Claims and commits with a million sections in the store (gigabytes, some minutes)
+	cargo build --release -p longhand
+	cargo run --release -p bench -- million
+
+.PHONY: help demo secrets up down demo-fleet compose-test test test-s3 lint ci simulate mutants-guards bench bench-million

@@ -6,9 +6,13 @@
 
 mod cache;
 mod early_shards;
+mod fleet;
+mod fleet_makespan;
+mod fleet_throughput;
 mod ideal;
 mod makespan;
 mod memory;
+mod million;
 mod rate_limit;
 mod restart;
 mod row;
@@ -32,7 +36,13 @@ const ROWS: &[(&str, Measure)] = &[
     ("rate-limit", rate_limit::measure),
     ("early-shards", early_shards::measure),
     ("cache", cache::measure),
+    ("fleet-throughput", fleet_throughput::measure),
+    ("fleet-makespan", fleet_makespan::measure),
+    ("million", million::measure),
 ];
+
+/// Rows that are measured only when named: they take minutes and gigabytes.
+const ONLY_NAMED: &[&str] = &["million"];
 
 fn main() {
     let mut names = Vec::new();
@@ -49,8 +59,11 @@ fn main() {
     let binary = binary();
     let bench = Bench { binary, quick, repeat };
     let mut rows = Vec::new();
-    for (name, measure) in ROWS.iter().filter(|(name, _)| names.is_empty() || names.iter().any(|wanted| wanted == name))
-    {
+    let is_wanted = |name: &str| match names.is_empty() {
+        true => !ONLY_NAMED.contains(&name),
+        false => names.iter().any(|wanted| wanted == name),
+    };
+    for (name, measure) in ROWS.iter().filter(|(name, _)| is_wanted(name)) {
         eprintln!("measuring {name} ...");
         // A row that cannot be measured must not cost the others.
         let measured = catch_unwind(|| measure(&bench)).unwrap_or_else(|_| vec![Row::failed(name)]);

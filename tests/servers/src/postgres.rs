@@ -136,6 +136,11 @@ impl Postgres {
         self.private().signal_all("-CONT");
     }
 
+    /// User and system time in seconds of all its processes since it was started.
+    pub fn cpu_seconds(&self) -> f64 {
+        crate::cpu::seconds(self.private().id())
+    }
+
     fn private(&self) -> &Server {
         match &self.place {
             Place::Private(server) => server,

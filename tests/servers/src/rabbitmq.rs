@@ -109,6 +109,11 @@ impl RabbitMq {
         self.node().wait_ready(PATIENCE);
     }
 
+    /// User and system time in seconds of the node's processes since it was started.
+    pub fn cpu_seconds(&self) -> f64 {
+        crate::cpu::seconds(self.node().id())
+    }
+
     /// Closes every client's connection from the broker's side.
     pub fn close_connections(&self) {
         self.node().ctl(&["close_all_connections", "closed by a test"]);

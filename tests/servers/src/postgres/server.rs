@@ -150,6 +150,12 @@ impl Server {
         send(signal, &family(child.id()));
     }
 
+    /// The id of its first process.
+    pub(super) fn id(&self) -> u32 {
+        let process = self.process.lock().expect("no test failed in here");
+        process.as_ref().expect("the server runs").id()
+    }
+
     pub(super) fn stop(&self) {
         let mut process = self.process.lock().expect("no test failed in here");
         let mut child = process.take().expect("the server runs");

@@ -207,6 +207,11 @@ impl Node {
         }
     }
 
+    /// The id of its process.
+    pub(super) fn id(&self) -> u32 {
+        self.locked(&self.server).as_ref().expect("a node that runs").id()
+    }
+
     pub(super) fn signal(&self, name: &str) {
         signal_group(self.locked(&self.server).as_ref().expect("a node that runs"), name);
     }
