@@ -8,7 +8,9 @@ pub(crate) fn escape(text: &[u8], out: &mut Vec<u8>) {
     for block in text.chunks(BLOCK) {
         // no early end, so that the compiler looks at many bytes at a time
         if block.iter().fold(false, |found, byte| found | is_escaped(*byte)) {
-            block.iter().for_each(|byte| push(*byte, out));
+            for byte in block {
+                push(*byte, out);
+            }
         } else {
             out.extend_from_slice(block);
         }
@@ -28,7 +30,7 @@ const fn is_escaped(byte: u8) -> bool {
 /// How much longer a byte gets: at most five, so that a block's sum is a byte again.
 const fn more_bytes(byte: u8) -> u8 {
     let short = matches!(byte, b'\n' | b'\r' | b'\t' | 0x08 | 0x0c);
-    is_escaped(byte) as u8 + 4 * ((byte < b' ') & !short) as u8
+    is_escaped(byte) as u8 + 4 * (byte < b' ' && !short) as u8
 }
 
 fn push(byte: u8, out: &mut Vec<u8>) {
