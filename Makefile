@@ -41,6 +41,12 @@ simulate: ## The seeded simulation of the whole system, N seeds (N=20000)
 compose-test: ## The fleet in containers under kills, from a clean clone (needs Docker)
 	tests/compose.sh
 
+CHAOS_TRIALS ?= 5
+CHAOS_SEED ?= 1
+chaos: ## The distributed edition under every fault, CHAOS_TRIALS times (5) from CHAOS_SEED (1); about an hour
+	CHAOS_TRIALS=$(CHAOS_TRIALS) CHAOS_SEED=$(CHAOS_SEED) \
+	  cargo test -p longhand --test chaos -- --include-ignored --nocapture --test-threads=2
+
 mutants-guards: ## Remove one guard at a time; the simulation must catch each
 	cargo test --release -p harness --test simulation guards_are_caught -- --nocapture --ignored
 
@@ -48,4 +54,4 @@ bench: ## The rows of docs/PERFORMANCE.md, measured here; JSON under bench/
 	cargo build --release -p longhand   # by itself: beside the harness it would carry the crash points
 	cargo run --release -p bench
 
-.PHONY: help demo secrets up down demo-fleet compose-test test test-s3 lint ci simulate mutants-guards bench
+.PHONY: help demo secrets up down demo-fleet compose-test test test-s3 lint ci simulate chaos mutants-guards bench

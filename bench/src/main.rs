@@ -6,9 +6,13 @@
 
 mod cache;
 mod early_shards;
+mod fleet;
+mod fleet_makespan;
+mod fleet_throughput;
 mod ideal;
 mod makespan;
 mod memory;
+mod million;
 mod rate_limit;
 mod restart;
 mod row;
@@ -32,6 +36,9 @@ const ROWS: &[(&str, Measure)] = &[
     ("rate-limit", rate_limit::measure),
     ("early-shards", early_shards::measure),
     ("cache", cache::measure),
+    ("fleet-makespan", fleet_makespan::measure),
+    ("fleet-throughput", fleet_throughput::measure),
+    ("million", million::measure),
 ];
 
 fn main() {

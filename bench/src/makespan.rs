@@ -45,7 +45,7 @@ pub fn measure(bench: &Bench) -> Vec<Row> {
 }
 
 /// Sections by sample, equal chances for 4..=most.
-fn plans(samples: usize, most: usize, seed: u64) -> Vec<usize> {
+pub fn plans(samples: usize, most: usize, seed: u64) -> Vec<usize> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mut next = || {
         // SplitMix64

@@ -8,8 +8,9 @@ pub struct CrashPoints {
 }
 
 impl CrashPoints {
-    /// Every named point on the way of a task.
-    pub const NAMES: [&'static str; 9] = [
+    /// Every named point on the way of a task; `after_publish` is the planner's, between a confirmed message and the end of
+    /// its outbox row.
+    pub const NAMES: [&'static str; 10] = [
         "after_deliver",
         "after_claim",
         "before_call",
@@ -18,6 +19,7 @@ impl CrashPoints {
         "after_commit",
         "before_ack",
         "after_ack",
+        "after_publish",
         "after_shard_files",
     ];
 

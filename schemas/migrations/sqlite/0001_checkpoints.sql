@@ -105,6 +105,7 @@ create table sample (
 create unique index sample_ordinal on sample (run, ordinal);
 create index sample_range on sample (run, range, ordinal);
 create index sample_unfinished on sample (run, state, ordinal) where state in ('pending', 'planning', 'planned', 'writing');
+create index sample_planned on sample (run, places - filled desc, ordinal) where state = 'planned';
 create index sample_unjudged on sample (run, range, ordinal) where state = 'written' and judged = 0;
 create index sample_stopped on sample (run, state, ordinal) where state in ('failed', 'rejected', 'cancelled');
 
@@ -188,7 +189,8 @@ create table task (
 -- Both hold all columns by which they are counted: counting reads no row.
 create index task_live on task (run, kind, state) where state in ('ready', 'claimed');
 -- In the order of dispatch: plans first, then the longest remaining chain.
-create index task_waiting on task (run, kind = 'plan' desc, remaining desc, ordinal, kind, due_at, state, published_at)
+create index task_waiting
+  on task (run, kind = 'plan' desc, remaining desc, ordinal, kind, subject, place, due_at, state, published_at)
   where state = 'ready' and published_at is null;
 
 -- Tries at a task, by the fence of their claim.

@@ -1,10 +1,12 @@
 //! The simulator as a client sees it over HTTP.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use agentwrite::call::Message;
 use agentwrite::prompts::{Layout, PromptTexts, Prompts, WriteParts};
+use agentwrite::rope::Rope;
 use llm_simulator::{Faults, MARKER, Running, SimulatorConfig, Snapshot, WhenFull, spawn};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
@@ -48,7 +50,7 @@ impl Bench {
     }
 }
 
-fn body(messages: &[Message], stream: bool) -> Value {
+fn body(messages: &[Message<Rope>], stream: bool) -> Value {
     let mut body = json!({"model": "m", "messages": messages, "temperature": 1.0, "max_tokens": 4096, "seed": 7});
     if stream {
         body["stream"] = true.into();
@@ -57,7 +59,7 @@ fn body(messages: &[Message], stream: bool) -> Value {
     body
 }
 
-fn section(step: usize, earlier: &[String], layout: Layout) -> Vec<Message> {
+fn section(step: usize, earlier: &[Arc<str>], layout: Layout) -> Vec<Message<Rope>> {
     let prompts = Prompts::parse(&PromptTexts::built_in(layout), layout).unwrap();
     let lines: Vec<String> = (1..=12)
         .map(|n| format!("Paragraph {n} - Main Point: the {n} point of tea - Word Count: {WORDS} words"))
@@ -67,7 +69,7 @@ fn section(step: usize, earlier: &[String], layout: Layout) -> Vec<Message> {
     prompts.write(&WriteParts { context: &[], instruction, plan: &plan, lines: &lines, earlier, step, fault: None })
 }
 
-fn plan(json: bool) -> Vec<Message> {
+fn plan(json: bool) -> Vec<Message<Rope>> {
     let prompts = Prompts::parse(&PromptTexts::default(), Layout::Paper).unwrap();
     prompts.plan(&[], "Tell the history of tea at length.", Some("3000 words"), json, None)
 }
@@ -188,7 +190,7 @@ async fn settled(bench: &Bench) {
 async fn bad_texts_come_with_status_200_and_their_marker() {
     for kind in ["refusal", "error_text", "echo"] {
         let bench = Bench::faulty(&format!("{kind}=1")).await;
-        let answer = bench.whole(&body(&section(1, &["Earlier text of tea.".to_owned()], Layout::Paper), false)).await;
+        let answer = bench.whole(&body(&section(1, &["Earlier text of tea.".into()], Layout::Paper), false)).await;
         assert!(text_of(&answer).contains(MARKER), "{kind}");
         assert_eq!(answer["choices"][0]["finish_reason"], "stop");
         assert_eq!(text_of(&answer).contains("Earlier text of tea."), kind == "echo");
@@ -262,7 +264,7 @@ async fn garbage_plans_and_broken_json_are_neither_plan_nor_json() {
 async fn a_dropped_front_shows_in_the_usage_alone() {
     let sound = Bench::start(SimulatorConfig::default()).await;
     let faulty = Bench::faulty("drop_front=1").await;
-    let request = body(&section(3, &["Earlier text. ".repeat(300)], Layout::Paper), false);
+    let request = body(&section(3, &["Earlier text. ".repeat(300).into()], Layout::Paper), false);
     let (sound_answer, faulty_answer) = (sound.whole(&request).await, faulty.whole(&request).await);
     assert_eq!(text_of(&sound_answer), text_of(&faulty_answer));
     let tokens = |answer: &Value| answer["usage"]["prompt_tokens"].as_u64().unwrap();
@@ -273,7 +275,7 @@ async fn a_dropped_front_shows_in_the_usage_alone() {
 
 #[tokio::test]
 async fn the_context_is_an_error_or_a_silent_cut() {
-    let request = body(&section(3, &["Earlier text. ".repeat(900)], Layout::Paper), false);
+    let request = body(&section(3, &["Earlier text. ".repeat(900).into()], Layout::Paper), false);
     let bench = Bench::start(SimulatorConfig { context_tokens: Some(1000), ..SimulatorConfig::default() }).await;
     let response = bench.post(&request).await.unwrap();
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
@@ -296,7 +298,7 @@ async fn chain(bench: &Bench, layout: Layout) -> Vec<(u64, u64)> {
     let (mut earlier, mut usages) = (Vec::new(), Vec::new());
     for step in 0..12 {
         let answer = bench.whole(&body(&section(step, &earlier, layout), false)).await;
-        earlier.push(text_of(&answer).to_owned());
+        earlier.push(text_of(&answer).into());
         let usage = &answer["usage"];
         let cached = usage["prompt_tokens_details"]["cached_tokens"].as_u64().unwrap();
         usages.push((usage["prompt_tokens"].as_u64().unwrap(), cached));

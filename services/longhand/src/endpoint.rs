@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use agentwrite::failure::ErrorCode;
 use agentwrite::ports::ChatModel;
-use llm::{HttpChat, Pool, Preflight};
+use llm::{FirstAlone, HttpChat, Pool, Preflight};
 use llm_simulator::{InProcess, Simulator, SimulatorConfig};
 
 use crate::fault::{Exit, Fault};
@@ -48,7 +48,9 @@ impl Endpoint {
         let title = format!("{} at {}", settings.endpoint.model, chat.base_url().host());
         let pool = Pool::new(vec![Arc::clone(&chat)])
             .map_err(|error| Fault::usage("endpoint", "the endpoint cannot be used").because(error))?;
-        Ok(Self { model: Arc::new(pool), paid: !chat.base_url().is_loopback(), http: Some(chat), title })
+        let paid = !chat.base_url().is_loopback();
+        let model: Arc<dyn ChatModel> = if paid { Arc::new(FirstAlone::new(pool)) } else { Arc::new(pool) };
+        Ok(Self { model, paid, http: Some(chat), title })
     }
 
     /// The context in tokens, where known.

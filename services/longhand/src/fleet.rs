@@ -9,6 +9,7 @@
 mod clock;
 mod desk;
 pub mod lead;
+mod refill;
 mod runs;
 pub mod servers;
 pub mod shards;
@@ -111,6 +112,10 @@ impl Fleet {
         let runs = Runs::new(shared.clone(), Arc::clone(&self.queue), &self.roles, desk.clone());
         let side = TaskTracker::new();
         side.spawn(Arc::clone(&clock).follow(self.store, shared.done.clone()));
+        if self.roles.plans {
+            let (queue, store) = (Arc::clone(&self.queue), Arc::clone(&shared.store));
+            side.spawn(refill::refill(queue, store, shared.bells.planner.clone(), shared.done.clone()));
+        }
         eprintln!("{owner} serves");
         let worked = match desk {
             Some(desk) => {

@@ -167,6 +167,7 @@ impl Wiring {
             limits,
             leases: self.leases,
             rest: PLANNER_REST,
+            crash: self.crash.clone(),
         };
         Planner::new(parts, settings)
     }

@@ -10,7 +10,7 @@ use agentwrite::ports::{
 };
 use agentwrite::task::LeaseTimes;
 use tokio_util::sync::CancellationToken;
-use worker::{Doorbell, LiveLimits};
+use worker::{CrashPoints, Doorbell, LiveLimits};
 
 use crate::reach::Reach;
 use crate::yield_guard::YieldGuard;
@@ -45,6 +45,8 @@ pub struct PlannerSettings {
     pub leases: LeaseTimes,
     /// How long the loop rests between rounds at least: rings in that time are answered together.
     pub rest: Duration,
+    /// Test builds only.
+    pub crash: CrashPoints,
 }
 
 /// Decides who starts next.
@@ -70,6 +72,10 @@ const LOST_AFTER_LEASES: u32 = 2;
 const RELAY_AGE: Duration = Duration::from_secs(1);
 const STATISTICS_EVERY: Duration = Duration::from_secs(10);
 const MOST_PATIENCE: Duration = Duration::from_millis(500);
+/// A round is followed by a rest of so many times its length, within reason: the planner asks more than any worker, and a
+/// database that is slow to answer it has enough to do.
+const RESTS_TO_A_ROUND: u32 = 4;
+const MOST_REST: Duration = Duration::from_millis(40);
 /// How often a run at work is asked whether it still runs.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -123,7 +129,8 @@ impl Planner {
             if stop.is_cancelled() {
                 return Ok(RunState::Running);
             }
-            self.rest(next_due, stop).await;
+            let took = self.parts.clock.now().since(began);
+            self.rest(next_due, took, stop).await;
         }
     }
 
@@ -145,7 +152,8 @@ impl Planner {
         }
     }
 
-    async fn rest(&self, next_due: Option<Timestamp>, stop: &CancellationToken) {
+    async fn rest(&self, next_due: Option<Timestamp>, took: Duration, stop: &CancellationToken) {
+        let rest = (took * RESTS_TO_A_ROUND).min(MOST_REST).max(self.settings.rest);
         let now = self.parts.clock.now();
         let patience = next_due.map_or(MOST_PATIENCE, |due| due.since(now).min(MOST_PATIENCE));
         tokio::select! {
@@ -156,7 +164,7 @@ impl Planner {
         tokio::select! {
             biased;
             () = stop.cancelled() => {}
-            () = tokio::time::sleep(self.settings.rest) => {}
+            () = tokio::time::sleep(rest) => {}
         }
     }
 
@@ -212,6 +220,7 @@ impl Planner {
         }
         let (ids, messages): (Vec<i64>, Vec<_>) = rows.into_iter().map(|row| (row.id, row.message)).unzip();
         self.parts.queue.publish(&messages).await?;
+        self.settings.crash.pass("after_publish");
         self.parts.store.delete_outbox(&ids).await?;
         Ok(())
     }

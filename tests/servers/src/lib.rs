@@ -1,5 +1,6 @@
 //! Real servers for tests.
 
+mod cpu;
 pub mod postgres;
 pub mod rabbitmq;
 pub mod s3;

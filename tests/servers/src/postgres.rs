@@ -136,6 +136,11 @@ impl Postgres {
         self.private().signal_all("-CONT");
     }
 
+    /// CPU seconds that it has used since it was started.
+    pub fn cpu_seconds(&self) -> f64 {
+        self.private().cpu_seconds()
+    }
+
     fn private(&self) -> &Server {
         match &self.place {
             Place::Private(server) => server,

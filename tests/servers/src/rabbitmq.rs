@@ -104,6 +104,11 @@ impl RabbitMq {
         self.node().signal("CONT");
     }
 
+    /// CPU seconds that it has used since it was started.
+    pub fn cpu_seconds(&self) -> f64 {
+        self.node().cpu_seconds()
+    }
+
     /// Waits until the node speaks AMQP.
     pub fn wait_ready(&self) {
         self.node().wait_ready(PATIENCE);

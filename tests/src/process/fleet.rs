@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use agentwrite::ids::RunId;
-use agentwrite::ports::{ReportStore, RunState, RunStore, StoreError, Totals};
+use agentwrite::ports::{OverviewStore, ReportStore, RunState, RunStore, StoreError, Totals};
 use checkpoints::postgres::PostgresStore;
 use tokio::runtime::Runtime;
 
@@ -21,6 +21,8 @@ pub struct Fleet {
     pub queue: String,
     /// The folder of all runs' shards.
     pub shards: PathBuf,
+    /// The folder of the answers that the store did not take.
+    pub spool: PathBuf,
     /// Lease, heartbeat and rescue interval in seconds; those of the binary if absent.
     pub leases: Option<[f64; 3]>,
 }
@@ -31,7 +33,8 @@ impl Fleet {
         let run = Run::of(&self.binary, args.iter().copied())
             .env("LONGHAND__DATABASE__URL", &self.database)
             .env("LONGHAND__QUEUE__URL", &self.queue)
-            .env("LONGHAND__SHARDS__URL", format!("file://{}", self.shards.display()));
+            .env("LONGHAND__SHARDS__URL", format!("file://{}", self.shards.display()))
+            .env("LONGHAND__SPOOL__DIR", self.spool.display().to_string());
         match self.leases {
             None => run,
             Some([lease, heartbeat, rescue]) => run

@@ -249,6 +249,7 @@ impl Parts {
                 limits: live.clone(),
                 leases: LEASES,
                 rest: Duration::from_millis(4),
+                crash: CrashPoints::default(),
             },
         )
     }

@@ -18,21 +18,32 @@ pub(super) fn claim_tasks<'c>(
 ) -> Boxed<'c, Result<Vec<Option<ClaimedTask>>, sqlx::Error>> {
     Box::pin(async move {
         lock::runs(connection, claims.iter().map(|claim| &claim.task.run)).await?;
-        let rows = Keys::of(claims.iter().map(|claim| &claim.task))
-            .bind(sqlx::query(sql!("claim_task")))
-            .bind(column(claims, |claim| claim.now.0))
-            .bind(column(claims, |claim| claim.owner.as_str()))
-            .bind(column(claims, |claim| claim.now.after(claim.lease).0))
-            .bind(column(claims, |claim| claim.attempt.as_str()))
-            .fetch_all(connection)
-            .await?;
-        let by_attempt: HashMap<&str, &PgRow> =
-            rows.iter().map(|row| Ok((row.try_get(0)?, row))).collect::<Result<_, sqlx::Error>>()?;
-        claims
-            .iter()
-            .map(|claim| by_attempt.get(claim.attempt.as_str()).map(|row| claimed(claim, row)).transpose())
-            .collect()
+        claim_locked(connection, claims).await
     })
+}
+
+/// The same where the runs are locked already.
+pub(super) async fn claim_locked(
+    connection: &mut PgConnection,
+    claims: &[ClaimTask],
+) -> Result<Vec<Option<ClaimedTask>>, sqlx::Error> {
+    if claims.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = Keys::of(claims.iter().map(|claim| &claim.task))
+        .bind(sqlx::query(sql!("claim_task")))
+        .bind(column(claims, |claim| claim.now.0))
+        .bind(column(claims, |claim| claim.owner.as_str()))
+        .bind(column(claims, |claim| claim.now.after(claim.lease).0))
+        .bind(column(claims, |claim| claim.attempt.as_str()))
+        .fetch_all(connection)
+        .await?;
+    let by_attempt: HashMap<&str, &PgRow> =
+        rows.iter().map(|row| Ok((row.try_get(0)?, row))).collect::<Result<_, sqlx::Error>>()?;
+    claims
+        .iter()
+        .map(|claim| by_attempt.get(claim.attempt.as_str()).map(|row| claimed(claim, row)).transpose())
+        .collect()
 }
 
 fn claimed(claim: &ClaimTask, row: &PgRow) -> Result<ClaimedTask, sqlx::Error> {

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use agentwrite::ids::{OwnerId, RunId, Timestamp};
 use agentwrite::ports::{AdmissionView, Admit, DispatchStore, Dispatched, OutboxRow, Rescued, StoreError, TaskMessage};
-use agentwrite::task::{Kind, TaskKey};
 use async_trait::async_trait;
 use sqlx::{PgConnection, Row};
 
 use super::follow_up::add_outbox;
-use super::rows::{column, number, task_key};
+use super::room::{Room, Waiting};
+use super::rows::{column, task_key};
 use super::{PostgresStore, admit, lock, report, rescue};
 use crate::columns::to_json;
 
@@ -118,10 +118,10 @@ async fn dispatch(
     if mode.try_get::<&str, _>("state")? != "running" {
         return Ok(dispatched);
     }
-    let busy: i64 = sqlx::query_scalar(sql!("dispatch_count")).bind(run.as_str()).fetch_one(&mut *connection).await?;
-    let free = i64::from(slots) - busy;
-    if free > 0 {
-        dispatched.rows = publish(connection, run, free, now).await?;
+    let room = Room::of(connection, run, i64::from(slots)).await?;
+    if room.free() > 0 {
+        let chosen = room.choose(connection, run, room.free(), now).await?;
+        dispatched.rows = publish(connection, &chosen, now).await?;
     }
     let next: Option<i64> =
         sqlx::query_scalar(sql!("dispatch_next_due")).bind(run.as_str()).bind(now.0).fetch_one(connection).await?;
@@ -131,31 +131,16 @@ async fn dispatch(
 
 async fn publish(
     connection: &mut PgConnection,
-    run: &RunId,
-    free: i64,
+    chosen: &[Waiting],
     now: Timestamp,
 ) -> Result<Vec<OutboxRow>, sqlx::Error> {
-    let rows = sqlx::query(sql!("dispatch_choose"))
-        .bind(run.as_str())
-        .bind(now.0)
-        .bind(free)
-        .fetch_all(&mut *connection)
-        .await?;
-    if rows.is_empty() {
+    if chosen.is_empty() {
         return Ok(Vec::new());
     }
-    let mut ids = Vec::with_capacity(rows.len());
-    let mut keys = Vec::with_capacity(rows.len());
-    for row in &rows {
-        ids.push(row.try_get::<i64, _>(0)?);
-        keys.push(TaskKey {
-            run: run.clone(),
-            kind: Kind::new(row.try_get::<String, _>(1)?),
-            subject: row.try_get(2)?,
-            place: number(row, 3)?,
-            revision: number(row, 4)?,
-        });
-    }
-    sqlx::query(sql!("dispatch_publish")).bind(now.0).bind(ids).execute(&mut *connection).await?;
-    add_outbox(connection, &column(&keys, |key| (key, now))).await
+    sqlx::query(sql!("dispatch_publish"))
+        .bind(now.0)
+        .bind(column(chosen, |task| task.id))
+        .execute(&mut *connection)
+        .await?;
+    add_outbox(connection, &column(chosen, |task| (&task.key, now))).await
 }

@@ -1,6 +1,6 @@
 //! `record_result`, second half: the tasks that accepted results set in motion, claimed, published or left to dispatch.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use agentwrite::ids::Timestamp;
 use agentwrite::ports::{ClaimNext, FollowUp, OutboxRow, RecordResult, Recorded, TaskMessage};
@@ -8,6 +8,7 @@ use agentwrite::task::{ClaimedTask, Hint, NewTask, TaskKey};
 use sqlx::{PgConnection, Row};
 
 use super::claim::{Start, start_attempts};
+use super::modes::Modes;
 use super::record::Accepted;
 use super::rows::{Keys, column, task_key};
 
@@ -26,10 +27,11 @@ pub(super) async fn follow_up(
     connection: &mut PgConnection,
     records: &[RecordResult],
     verdicts: &[Option<Accepted>],
+    modes: &Modes,
 ) -> Result<Vec<Recorded>, sqlx::Error> {
     let mut recorded: Vec<Recorded> =
         records.iter().map(|_| Recorded::Accepted { next: None, publish: Vec::new() }).collect();
-    let mut nexts = collect(connection, records, verdicts).await?;
+    let mut nexts = collect(records, verdicts, modes);
     if nexts.is_empty() {
         return Ok(recorded);
     }
@@ -57,11 +59,7 @@ pub(super) async fn follow_up(
     Ok(recorded)
 }
 
-async fn collect<'a>(
-    connection: &mut PgConnection,
-    records: &'a [RecordResult],
-    verdicts: &[Option<Accepted>],
-) -> Result<Vec<Next<'a>>, sqlx::Error> {
+fn collect<'a>(records: &'a [RecordResult], verdicts: &[Option<Accepted>], modes: &Modes) -> Vec<Next<'a>> {
     let mut found = Vec::with_capacity(records.len());
     for (index, (record, verdict)) in records.iter().zip(verdicts).enumerate() {
         let Some(accepted) = verdict else { continue };
@@ -71,25 +69,13 @@ async fn collect<'a>(
         });
         found.extend(tasks.enumerate().map(|(position, task)| (index, record, accepted, position, task)));
     }
-    if found.is_empty() {
-        return Ok(Vec::new());
-    }
-    let runs: HashSet<&str> = found.iter().map(|(_, record, ..)| record.task.run.as_str()).collect();
-    let direct = direct_runs(connection, runs).await?;
     let next = |(index, record, accepted, position, task): (usize, &'a RecordResult, &Accepted, usize, &'a NewTask)| {
         // One attempt was offered, so one task is claimed; the others are published.
         let claim = record.claim_next.as_ref().filter(|_| position == 0);
-        let direct = direct.get(record.task.run.as_str()).copied().unwrap_or(false);
+        let direct = modes.go_on(&record.task.run);
         next_task(index, record, task, accepted, claim, direct)
     };
-    Ok(found.into_iter().map(next).collect())
-}
-
-/// Runs whose follow-ups may go on at once: running and not ordered.
-async fn direct_runs(connection: &mut PgConnection, runs: HashSet<&str>) -> Result<HashMap<String, bool>, sqlx::Error> {
-    let rows: Vec<(String, String, bool, Option<i64>)> =
-        sqlx::query_as(sql!("run_modes")).bind(runs.into_iter().collect::<Vec<_>>()).fetch_all(connection).await?;
-    Ok(rows.into_iter().map(|(run, state, ordered, _)| (run, state == "running" && !ordered)).collect())
+    found.into_iter().map(next).collect()
 }
 
 fn next_task<'a>(

@@ -24,12 +24,14 @@ mod lane;
 mod lead;
 mod load;
 mod lock;
+mod modes;
 mod overview;
 mod pack;
 mod record;
 mod report;
 mod rescue;
 mod retry;
+mod room;
 mod rows;
 mod runs;
 mod slots;
@@ -105,6 +107,12 @@ impl PostgresStore {
     /// Host, port and database, for people.
     pub fn server(&self) -> &str {
         &self.server
+    }
+
+    /// Makes every ready task of all runs unpublished, for a queue that may have lost its messages: dispatch sends them again.
+    /// Returns how many there were.
+    pub async fn send_again(&self) -> Result<u64, StoreError> {
+        self.write("send_again", (), |connection, ()| Box::pin(rescue::send_again(connection, None))).await
     }
 
     /// Waits until everything that was asked for is done and closes the connections.

@@ -10,6 +10,7 @@ use sqlx::{PgConnection, Row};
 use super::answers::{Kept, keep_answers, text_hash, write_texts};
 use super::follow_up::follow_up;
 use super::lock;
+use super::modes::Modes;
 use super::rows::{Keys, column, number, task_key, wide};
 use super::tail::claim_best;
 use super::totals::Sums;
@@ -51,7 +52,8 @@ pub(super) fn record_results<'c>(
         end_attempts(connection, &batch, &mut sums).await?;
         write_results(connection, &batch, &mut sums).await?;
         move_samples(connection, &batch).await?;
-        let mut recorded = follow_up(connection, records, &batch.verdicts).await?;
+        let modes = Modes::of(connection, batch.accepted().into_iter().map(|record| &record.task.run)).await?;
+        let mut recorded = follow_up(connection, records, &batch.verdicts, &modes).await?;
         for (index, verdict) in batch.verdicts.iter().enumerate() {
             if verdict.is_none() {
                 let outcome_of = |attempt: &AttemptId| outcomes.get(attempt.as_str()).map(String::as_str);
@@ -59,7 +61,7 @@ pub(super) fn record_results<'c>(
                 recorded[index] = not_accepted(&records[index], outcome_of);
             }
         }
-        claim_best(connection, records, &mut recorded).await?;
+        claim_best(connection, records, &mut recorded, &modes).await?;
         sums.write(connection).await?;
         Ok(recorded)
     })

@@ -39,6 +39,8 @@ pub(super) struct Tried {
     context_hash: Hash,
     /// What becomes of follow-up tasks.
     pub(super) mode: Mode,
+    /// Places of the sample that are empty; 0 if the subject is no sample.
+    pub(super) places_left: i64,
 }
 
 /// What becomes of follow-up tasks.
@@ -61,37 +63,39 @@ pub(super) fn find(
     first(connection, sql!("attempt_find"), [attempt.as_str()], |row| Ok((Tried::read(row)?, is_at(row, key)?)))
 }
 
+/// The columns of `attempt_find` that name the task.
 fn is_at(row: &Row<'_>, key: &TaskKey) -> rusqlite::Result<bool> {
-    Ok(row.get_ref("name")?.as_str()? == key.subject
-        && row.get::<_, u32>("place")? == key.place
-        && row.get::<_, u32>("revision")? == key.revision
-        && row.get_ref("kind")?.as_str()? == key.kind.as_str()
-        && row.get_ref("run_name")?.as_str()? == key.run.as_str())
+    Ok(row.get_ref(13)?.as_str()? == key.run.as_str()
+        && row.get_ref(14)?.as_str()? == key.kind.as_str()
+        && row.get_ref(15)?.as_str()? == key.subject
+        && row.get::<_, u32>(16)? == key.place
+        && row.get::<_, u32>(17)? == key.revision)
 }
 
 impl Tried {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let outcome = row.get_ref("outcome")?.as_str()?;
+        let outcome = row.get_ref(2)?.as_str()?;
         let orphaned = outcome == Outcome::Orphaned.as_str();
-        let state = row.get_ref("state")?.as_str()?;
-        let running = row.get_ref("run_state")?.as_str()? == "running";
+        let state = row.get_ref(8)?.as_str()?;
+        let running = row.get_ref(10)?.as_str()? == "running";
         Ok(Self {
-            task: row.get("task")?,
-            fence: row.get("fence")?,
-            run: row.get("run")?,
-            subject: row.get("subject")?,
-            generation: row.get("generation")?,
-            ordinal: row.get("ordinal")?,
+            task: row.get(0)?,
+            fence: row.get(1)?,
+            run: row.get(4)?,
+            subject: row.get(5)?,
+            generation: row.get(6)?,
+            ordinal: row.get(7)?,
             unsettled: orphaned || outcome == Outcome::Started.as_str(),
             orphaned,
-            reserved_nanousd: row.get::<_, Option<i64>>("reserved_nanousd")?.unwrap_or(0),
+            reserved_nanousd: row.get::<_, Option<i64>>(3)?.unwrap_or(0),
             live: state == "ready" || state == "claimed",
-            context_hash: hash(row, "context_hash")?,
-            mode: match row.get("ordered")? {
+            context_hash: hash(row, 9)?,
+            mode: match row.get(11)? {
                 _ if !running => Mode::Waits,
                 true => Mode::Ordered,
                 false => Mode::Direct,
             },
+            places_left: row.get(12)?,
         })
     }
 

@@ -29,7 +29,7 @@ pub(super) fn record_result(batch: &Batch, record: &RecordResult) -> rusqlite::R
     let recorded = if accepted {
         execute(connection, sql!("record_done"), [tried.task])?;
         write_result(connection, record, &tried, &mut added)?;
-        move_sample(connection, record, tried.subject)?;
+        move_sample(connection, record, &tried)?;
         follow_up(connection, record, &tried)?
     } else {
         not_accepted(connection, record)?
@@ -116,7 +116,8 @@ fn write_result(
     Ok(())
 }
 
-fn move_sample(connection: &Connection, record: &RecordResult, sample: i64) -> rusqlite::Result<()> {
+fn move_sample(connection: &Connection, record: &RecordResult, tried: &Tried) -> rusqlite::Result<()> {
+    let sample = tried.subject;
     for follow_up in &record.follow_ups {
         match (follow_up, &record.result) {
             (FollowUp::SamplePlanned { places }, TaskResult::Plan { chain, .. }) => {
@@ -124,7 +125,9 @@ fn move_sample(connection: &Connection, record: &RecordResult, sample: i64) -> r
             }
             (FollowUp::PlaceFilled, TaskResult::Section { words, chain, .. }) => {
                 execute(connection, sql!("record_filled"), params![sample, words, chain.as_bytes()])?;
-                execute(connection, sql!("record_written"), [sample])?;
+                if tried.places_left <= 1 {
+                    execute(connection, sql!("record_written"), [sample])?;
+                }
             }
             _ => {}
         }

@@ -67,7 +67,9 @@ pub(super) fn send_again(connection: &Connection, run: Option<&str>) -> rusqlite
 fn orphan_the_rest(batch: &Batch, owner: &OwnerId, now: Timestamp) -> rusqlite::Result<()> {
     let runs: Vec<i64> = all(batch, sql!("free_attempts"), params![owner.as_str(), now.0], |row| row.get(0))?;
     let orphaned = Added { orphaned_calls: 1, ..Added::default() };
-    runs.iter().for_each(|run| batch.count(*run, &orphaned));
+    for run in &runs {
+        batch.count(*run, &orphaned);
+    }
     Ok(())
 }
 

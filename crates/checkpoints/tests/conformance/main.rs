@@ -22,6 +22,7 @@ mod postgres_faults;
 mod postgres_fixture;
 mod postgres_lead;
 mod postgres_many;
+mod postgres_room;
 mod postgres_statements;
 mod postgres_violations;
 mod random_runs;

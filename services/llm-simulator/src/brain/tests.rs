@@ -7,14 +7,13 @@ use super::prompt::{is_han, last_number};
 use super::*;
 use crate::faults::MARKER;
 
-fn turns(messages: &[agentwrite::call::Message]) -> Vec<Turn<'_>> {
+fn turns(messages: &[agentwrite::call::Message<agentwrite::rope::Rope>]) -> Vec<Turn<'_>> {
     let role = |role| match role {
         agentwrite::call::Role::System => "system",
         agentwrite::call::Role::User => "user",
         agentwrite::call::Role::Assistant => "assistant",
     };
-    let turn = |message: &'_ agentwrite::call::Message| (role(message.role), message.content.clone());
-    let owned = messages.iter().map(turn);
+    let owned = messages.iter().map(|message| (role(message.role), message.content.to_string()));
     owned.map(|(role, content)| Turn { role: Cow::Borrowed(role), content: Cow::Owned(content) }).collect()
 }
 
@@ -92,7 +91,7 @@ fn both_layouts_and_their_reasks_get_the_same_section() {
     let lines: Vec<String> =
         (1..=3).map(|n| format!("Paragraph {n} - Main Point: part {n} - Word Count: {n}00 words")).collect();
     let plan = lines.join("\n\n");
-    let earlier = ["First text.\n\nOutline:\nfoo".to_owned(), "Second text.".to_owned()];
+    let earlier = ["First text.\n\nOutline:\nfoo".into(), "Second text.".into()];
     for step in 0..3 {
         let mut texts = HashSet::new();
         for layout in [Layout::Paper, Layout::Turns] {

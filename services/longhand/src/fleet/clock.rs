@@ -1,4 +1,5 @@
-//! The database's clock, as this process knows it: its own clock and how far that is off.
+//! The database's clock, as this process knows it: what the database said, and the time since then on a clock that nobody
+//! can set. Were it this machine's time of day, an hour's jump would free every lease of the fleet.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -7,41 +8,54 @@ use std::time::Duration;
 use agentwrite::ids::Timestamp;
 use agentwrite::ports::{Clock, StoreError};
 use checkpoints::postgres::PostgresStore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use worker::SystemClock;
 
 /// How often the difference is measured again.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// An answer that took longer is no measure.
+const SLOW_MS: i64 = 1_000;
 
 /// The time that decides leases in the whole fleet, to within the way to the database and back.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct StoreClock {
-    ahead_ms: AtomicI64,
+    started: Instant,
+    /// The database's time when this process's count was 0; 0 until it was asked.
+    zero_ms: AtomicI64,
 }
 
 impl Clock for StoreClock {
     fn now(&self) -> Timestamp {
-        Timestamp(SystemClock.now().0 + self.ahead_ms.load(Ordering::Relaxed))
+        Timestamp(self.zero_ms.load(Ordering::Relaxed) + self.count())
     }
 }
 
 impl StoreClock {
     /// A clock that has been set once.
     pub async fn start(store: &PostgresStore) -> Result<Arc<Self>, StoreError> {
-        let clock = Self::default();
+        let clock = Self { started: Instant::now(), zero_ms: AtomicI64::new(0) };
         clock.set(store).await?;
         Ok(Arc::new(clock))
     }
 
+    /// Milliseconds since this clock was made.
+    fn count(&self) -> i64 {
+        i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
     async fn set(&self, store: &PostgresStore) -> Result<(), StoreError> {
-        let before = SystemClock.now().0;
-        let there = store.time().await?.0;
-        let after = SystemClock.now().0;
-        // A slow answer says little: the last measure is better.
-        if after - before < 1_000 {
-            self.ahead_ms.store(there - i64::midpoint(before, after), Ordering::Relaxed);
-        }
+        let before = self.count();
+        let there = store.time().await?;
+        self.learn(before, there, self.count());
         Ok(())
+    }
+
+    /// Between these two counts the database said `there`.
+    fn learn(&self, before: i64, there: Timestamp, after: i64) {
+        // A slow answer says little: the last measure is better, if there is one.
+        if after - before < SLOW_MS || self.zero_ms.load(Ordering::Relaxed) == 0 {
+            self.zero_ms.store(there.0 - i64::midpoint(before, after), Ordering::Relaxed);
+        }
     }
 
     /// Keeps it set until `stop`.
@@ -55,5 +69,22 @@ impl StoreClock {
                 tracing::warn!(%error, "the database's clock could not be read");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_counts_from_what_the_database_said_and_a_slow_answer_changes_nothing() {
+        let clock = StoreClock { started: Instant::now(), zero_ms: AtomicI64::new(0) };
+        clock.learn(0, Timestamp(1_000_000), 5_000);
+        assert_eq!(clock.now(), Timestamp(997_500), "any answer is better than none");
+        clock.learn(0, Timestamp(2_000_000), 20);
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert_eq!(clock.now(), Timestamp(2_002_990));
+        clock.learn(3_000, Timestamp(9_000_000), 5_000);
+        assert_eq!(clock.now(), Timestamp(2_002_990));
     }
 }

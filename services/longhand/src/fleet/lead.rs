@@ -10,10 +10,10 @@ use checkpoints::postgres::PostgresStore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// A leader that is not heard of for so long has lost the lead.
-const LEASE: Duration = Duration::from_secs(10);
-/// It renews this often.
-const RENEW_EVERY: Duration = Duration::from_secs(3);
+/// A leader that is not heard of for so long has lost the lead, or for a task's lease where that is shorter.
+const LONGEST_LEASE: Duration = Duration::from_secs(10);
+/// It renews so many times in that time.
+const RENEWALS: u32 = 3;
 /// The others ask this often.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
@@ -27,18 +27,19 @@ pub struct Candidate {
     store: Arc<PostgresStore>,
     name: String,
     owner: OwnerId,
+    lease: Duration,
 }
 
 impl Candidate {
-    /// A candidate for `name`.
-    pub fn new(store: Arc<PostgresStore>, name: String, owner: OwnerId) -> Self {
-        Self { store, name, owner }
+    /// A candidate for `name`; `lease` is that of a task.
+    pub fn new(store: Arc<PostgresStore>, name: String, owner: OwnerId, lease: Duration) -> Self {
+        Self { store, name, owner, lease: lease.min(LONGEST_LEASE) }
     }
 
     /// Waits for the lead. Its term; `None` once `stop` is cancelled.
     pub async fn elected(&self, stop: &CancellationToken) -> Option<i64> {
         while !stop.is_cancelled() {
-            match self.store.lead(&self.name, &self.owner, LEASE).await {
+            match self.store.lead(&self.name, &self.owner, self.lease).await {
                 Ok(Some(term)) => return Some(term),
                 Ok(None) => {}
                 Err(error) => tracing::warn!(%error, "nobody can be elected"),
@@ -67,10 +68,11 @@ impl Candidate {
 
     async fn renew(&self, term: i64, lost: &CancellationToken) -> std::convert::Infallible {
         let mut sure = Instant::now();
-        while sure.elapsed() + RENEW_EVERY < LEASE {
-            tokio::time::sleep(RENEW_EVERY).await;
+        let every = self.lease / RENEWALS;
+        while sure.elapsed() + every < self.lease {
+            tokio::time::sleep(every).await;
             let asked = Instant::now();
-            match self.store.lead(&self.name, &self.owner, LEASE).await {
+            match self.store.lead(&self.name, &self.owner, self.lease).await {
                 Ok(Some(now)) if now == term => sure = asked,
                 Ok(_) => break,
                 Err(error) => tracing::warn!(%error, "the lead could not be renewed"),

@@ -187,9 +187,18 @@ impl Runs {
         let shared = self.shared.clone();
         let (bells, run) = (known.bells.clone(), run.id.clone());
         self.loops.spawn(async move {
-            let place = match shards.place(&run) {
-                Ok(place) => place,
-                Err(error) => return tracing::error!(%run, %error, "the folder of the shards cannot be used"),
+            // A volume that is not there yet, or is full, is no reason to leave a run without its shards.
+            let place = loop {
+                match shards.place(&run) {
+                    Ok(place) => break place,
+                    Err(error) => {
+                        tracing::error!(%run, %error, "the folder of the shards cannot be used; trying again");
+                    }
+                }
+                tokio::select! {
+                    () = shared.done.cancelled() => return,
+                    () = tokio::time::sleep(TRY_AGAIN_EVERY) => {}
+                }
             };
             let packer = shared.wiring.packer(&run, &owner, place, &bells);
             while let Some(term) = candidate.elected(&shared.done).await {
@@ -232,6 +241,7 @@ impl Runs {
 
     fn candidate(&self, role: &str, run: &RunId) -> (Candidate, OwnerId) {
         let owner = OwnerId::new(self.shared.dice.id(role.get(..3).unwrap_or(role)));
-        (Candidate::new(Arc::clone(&self.shared.store), lead::name(role, run), owner.clone()), owner)
+        let lease = self.shared.wiring.leases.lease;
+        (Candidate::new(Arc::clone(&self.shared.store), lead::name(role, run), owner.clone(), lease), owner)
     }
 }

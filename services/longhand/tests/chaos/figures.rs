@@ -15,7 +15,7 @@ pub struct Outcome {
     pub broken: u64,
     /// Byte-identical requests after a complete answer, as the endpoint counts them.
     pub repeats: u64,
-    /// How many of them are allowed: calls open at the kills.
+    /// How many of them are allowed: calls open at the kills, or given up by the client before their answer.
     pub bound: u64,
     /// Attempts whose outcome nobody knows.
     pub orphaned: u64,

@@ -49,7 +49,7 @@ fn a_planner_dies_at_some_points() {
 }
 
 #[test]
-#[ignore = "long: a part of make chaos"]
+#[ignore = "more: a part of make chaos"]
 fn a_planner_dies_at_every_point() {
     let setting = Setting { latency_ms: 1_000, samples: 60, ..Setting::USUAL };
     play("2 planner killed at each of 8 points", &setting, |trial| {
@@ -78,6 +78,7 @@ fn a_packer_dies_between_its_files_and_their_publication() {
 }
 
 #[test]
+#[ignore = "more: a part of make chaos"]
 fn every_service_is_killed_at_random() {
     let setting = Setting { latency_ms: 200, ..Setting::USUAL };
     play("1, 2 every service killed in turn", &setting, |trial| {

@@ -37,8 +37,13 @@ const LONGHAND: &str = env!("CARGO_BIN_EXE_longhand");
 const MOST: Duration = Duration::from_secs(90);
 
 /// Plays a row as often as asked.
-fn play(row: &str, setting: &Setting, fault: impl Fn(&mut Trial)) {
-    let (trials, seed) = (number("CHAOS_TRIALS", 1), number("CHAOS_SEED", 1));
+fn play(row: &str, setting: &Setting, fault: impl FnMut(&mut Trial)) {
+    play_times(number("CHAOS_TRIALS", 1), row, setting, fault);
+}
+
+/// Plays a row so many times.
+fn play_times(trials: u64, row: &str, setting: &Setting, mut fault: impl FnMut(&mut Trial)) {
+    let seed = number("CHAOS_SEED", 1);
     let mut figures = Figures::of(row);
     for seed in seed..seed + trials {
         let mut trial = Trial::start(setting, seed);

@@ -54,6 +54,8 @@ pub struct Setting {
     /// Of each of the writers, and of the planner.
     pub slots: usize,
     pub latency_ms: u64,
+    /// Lease, heartbeat and rescue interval in seconds.
+    pub leases: [f64; 3],
     /// More arguments of the simulator.
     pub simulator: &'static [&'static str],
     pub through: Option<Through>,
@@ -76,6 +78,7 @@ impl Setting {
         sections: 4,
         slots: 5,
         latency_ms: 100,
+        leases: LEASES,
         simulator: &[],
         through: None,
         environment: &[],
@@ -122,7 +125,7 @@ pub struct Trial {
 }
 
 /// Leases that lapse within a test.
-pub const LEASES: [f64; 3] = [3.0, 1.0, 1.0];
+const LEASES: [f64; 3] = [3.0, 1.0, 1.0];
 /// The lease of tasks.
 pub const LEASE: Duration = Duration::from_secs(3);
 /// Ordinals per shard.
@@ -143,7 +146,8 @@ impl Trial {
             database: database.url(),
             queue: servers.queue.clone(),
             shards: scratch.path().join("shards"),
-            leases: Some(LEASES),
+            spool: scratch.path().join("spool"),
+            leases: Some(setting.leases),
         };
         let proxy = setting.through.map(|through| {
             Proxy::before(host_and_port(match through {
@@ -251,6 +255,11 @@ impl Trial {
         assert_eq!(ended.code, Some(0), "{who:?} was stopped in order: {}", ended.stderr);
     }
 
+    /// Stops a process that may have ended by itself.
+    pub fn stop_whatever_it_is(&mut self, who: Who) {
+        self.processes.get_mut(&who).and_then(|process| process.child.take()).expect("it was started").kill();
+    }
+
     /// Panics with what it said if a process has ended that nobody stopped.
     pub fn assert_alive(&mut self) {
         for (who, process) in &mut self.processes {
@@ -278,9 +287,8 @@ impl Trial {
     pub fn until(&mut self, what: &str, mut look: impl FnMut(&mut Self) -> bool) {
         let start = Instant::now();
         while !look(self) {
-            if start.elapsed() > MOST {
-                panic!("after {MOST:?} still not: {what}\n{}", self.last_words());
-            }
+            let most = self.setting.most;
+            assert!(start.elapsed() <= most, "after {most:?} still not: {what}\n{}", self.last_words());
             std::thread::sleep(REST);
         }
     }

@@ -134,7 +134,7 @@ mod crash {
     use super::*;
 
     crash_points! {
-        after_deliver after_claim before_call after_answer before_commit after_commit before_ack after_ack after_shard_files
+        after_deliver after_claim before_call after_answer before_commit after_commit before_ack after_ack after_publish after_shard_files
     }
 }
 

@@ -7,7 +7,6 @@ mod deployment;
 mod endpoint_faults;
 mod first_command;
 mod fleet;
-mod fleet_makespan;
 mod kills;
 mod operators;
 mod outage;

@@ -150,6 +150,12 @@ impl Server {
         send(signal, &family(child.id()));
     }
 
+    /// CPU time of the server and all its processes, those that have ended included.
+    pub(super) fn cpu_seconds(&self) -> f64 {
+        let process = self.process.lock().expect("no test failed in here");
+        process.as_ref().map_or(0.0, |child| family(child.id()).into_iter().map(crate::cpu::seconds).sum())
+    }
+
     pub(super) fn stop(&self) {
         let mut process = self.process.lock().expect("no test failed in here");
         let mut child = process.take().expect("the server runs");

@@ -7,6 +7,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -211,6 +212,10 @@ impl Node {
         signal_group(self.locked(&self.server).as_ref().expect("a node that runs"), name);
     }
 
+    pub(super) fn cpu_seconds(&self) -> f64 {
+        self.locked(&self.server).as_ref().map_or(0.0, |server| crate::cpu::seconds(server.id()))
+    }
+
     pub(super) fn wipe(&self) {
         assert!(self.locked(&self.server).is_none(), "only a node that is down can be wiped");
         let data = self.folder.join("data");
@@ -288,12 +293,15 @@ fn server_user() -> (u32, u32) {
 
 /// Free ports below the range of outgoing connections: none of those may take one while the node is down.
 fn free_ports() -> [u16; 3] {
+    // Two nodes that this process starts at once must not find the same ports free.
+    static NEXT: AtomicU32 = AtomicU32::new(0);
     let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
     let below: u16 = range.split_whitespace().next().and_then(|low| low.parse().ok()).unwrap_or(32_768);
     let span = u32::from(below) - 10_000;
     let first = std::process::id().wrapping_mul(7_919);
     let mut held = Vec::new();
-    for step in 0..span {
+    for _ in 0..span {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
         let port = 10_000 + (first.wrapping_add(step) % span) as u16;
         held.extend(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok().map(|listener| (port, listener)));
         if let [(one, _), (two, _), (three, _)] = held[..] {

@@ -1,0 +1,149 @@
+//! What rows of the distributed edition share: real servers on this machine, a process for each role, a run submitted to
+//! them and waited for.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use agentwrite::ids::RunId;
+use agentwrite::ports::RunState;
+use harness::process::{
+    Child, Fleet, FleetStore, SampleState, Signal, Simulator, Stats, Usage, sections, until, write_lines,
+};
+use serde_json::{Value, json};
+use servers::postgres::{Database, Postgres, Settings};
+use servers::rabbitmq::RabbitMq;
+use tempfile::TempDir;
+
+use crate::scenario::Bench;
+
+/// Longest that anything but the run may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The servers, started by the first row that needs them: commits reach the disk, as in production.
+fn servers() -> &'static (Postgres, RabbitMq) {
+    static SERVERS: OnceLock<(Postgres, RabbitMq)> = OnceLock::new();
+    SERVERS.get_or_init(|| (postgres(), RabbitMq::start()))
+}
+
+/// A database server whose commits reach the disk.
+pub fn postgres() -> Postgres {
+    Postgres::start(Settings { fsync: true, ..Settings::default() })
+}
+
+/// The processes of a fleet: role and slots.
+pub type Roles = [(&'static str, usize)];
+
+/// A fleet at rest, and what it is to do.
+pub struct FleetScene {
+    fleet: Fleet,
+    store: FleetStore,
+    run: RunId,
+    samples: u64,
+    endpoint: Simulator,
+    processes: Vec<(&'static str, Child)>,
+    database: Database<'static>,
+    servers_before: [f64; 2],
+    _scratch: TempDir,
+}
+
+/// How it went.
+pub struct FleetOutcome {
+    /// What the endpoint counted.
+    pub stats: Stats,
+    /// CPU seconds of our processes.
+    pub own_cpu: f64,
+    /// CPU seconds by process, the servers and the simulator too.
+    pub cpu: Value,
+    /// Largest resident memory of one of our processes, in bytes.
+    pub peak_rss_bytes: u64,
+}
+
+impl FleetOutcome {
+    /// From the first request to the end of the last answer, in seconds.
+    pub fn seconds(&self) -> f64 {
+        let at = |name: &str| self.stats.milliseconds(name).expect("there were calls");
+        (at("last_answer_ms") - at("first_request_ms")) / 1000.0
+    }
+
+    /// Complete answers.
+    pub fn calls(&self) -> f64 {
+        self.stats.count("answered") as f64
+    }
+}
+
+impl FleetScene {
+    /// Starts the processes and waits until the planner knows all slots; then submits a run whose sample i gets `plans[i]`
+    /// sections of `words` words.
+    pub fn start(
+        bench: &Bench,
+        plans: &[usize],
+        words: usize,
+        simulator: &[&str],
+        roles: &Roles,
+        slots: usize,
+    ) -> Self {
+        let scratch = TempDir::new().expect("a temporary folder can be made");
+        let (postgres, broker) = servers();
+        let database = postgres.database(None);
+        let fleet = Fleet {
+            binary: bench.binary.clone(),
+            database: database.url(),
+            queue: broker.url(),
+            shards: scratch.path().join("shards"),
+            spool: scratch.path().join("spool"),
+            leases: None,
+        };
+        fleet.command(&["migrate"]).finish(PATIENCE).expect_code(0);
+        let endpoint = Simulator::start(&bench.binary, simulator);
+        let start = |(role, slots): &(&'static str, usize)| {
+            (*role, fleet.serve(role, (*slots > 0).then_some((endpoint.url(), *slots))).start())
+        };
+        let processes: Vec<_> = roles.iter().map(start).collect();
+        let announced = "select coalesce(sum(slots), 0) from process where kind = 'section'";
+        until(PATIENCE, "all slots are announced", || database.sql(announced).trim() == slots.to_string());
+        let lines = plans.iter().enumerate().map(|(index, count)| sections(index, *count, words));
+        let rows = write_lines(scratch.path(), "rows.jsonl", lines);
+        let store = FleetStore::open(&database.url());
+        let servers_before = [postgres.cpu_seconds(), broker.cpu_seconds()];
+        let run = fleet.submit(&rows, &["--concurrency", &slots.to_string()], PATIENCE);
+        let samples = plans.len() as u64;
+        Self { fleet, store, run, samples, endpoint, processes, database, servers_before, _scratch: scratch }
+    }
+
+    /// Waits until every sample is packed, stops the processes in order and counts.
+    pub fn finish(mut self, most: Duration) -> FleetOutcome {
+        let since = Instant::now();
+        loop {
+            let (state, totals) = self.store.look(&self.run).expect("the store can be read");
+            if state == RunState::Done {
+                assert_eq!(totals.state(SampleState::Packed), self.samples, "{totals:?}");
+                break;
+            }
+            assert!(since.elapsed() < most, "it takes too long: {totals:?}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let (postgres, broker) = servers();
+        let [database_before, broker_before] = self.servers_before;
+        let servers = [postgres.cpu_seconds() - database_before, broker.cpu_seconds() - broker_before];
+        let simulator = self.endpoint.usage();
+        let used: Vec<(&str, Usage)> = self.processes.into_iter().map(|(role, child)| (role, stopped(child))).collect();
+        let mut cpu = json!({"postgres": servers[0], "rabbitmq": servers[1], "simulator": simulator.cpu_seconds});
+        for (number, (role, usage)) in used.iter().enumerate() {
+            cpu[format!("{role} {number}")] = json!(usage.cpu_seconds);
+        }
+        assert_eq!(self.endpoint.stats().count("repeats"), 0, "every call once");
+        let violations = self.store.violations(&self.run);
+        assert!(violations.is_empty(), "{violations:?} in {} for {:?}", self.database.name(), self.fleet);
+        FleetOutcome {
+            stats: self.endpoint.stats(),
+            own_cpu: used.iter().map(|(_, usage)| usage.cpu_seconds).sum(),
+            peak_rss_bytes: used.iter().map(|(_, usage)| usage.peak_rss_bytes).max().unwrap_or(0),
+            cpu,
+        }
+    }
+}
+
+fn stopped(mut child: Child) -> Usage {
+    child.signal(Signal::Terminate);
+    child.wait(PATIENCE).expect_code(0).usage
+}
