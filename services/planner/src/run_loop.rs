@@ -72,9 +72,8 @@ const LOST_AFTER_LEASES: u32 = 2;
 const RELAY_AGE: Duration = Duration::from_secs(1);
 const STATISTICS_EVERY: Duration = Duration::from_secs(10);
 const MOST_PATIENCE: Duration = Duration::from_millis(500);
-/// A round is followed by a rest of so many times its length, within reason: the planner asks more than any worker, and a
-/// database that is slow to answer it has enough to do.
-const RESTS_TO_A_ROUND: u32 = 4;
+/// A round is followed by a rest as long as itself, within reason: the planner asks more than any worker, and a database that
+/// is slow to answer it has enough to do.
 const MOST_REST: Duration = Duration::from_millis(40);
 /// How often a run at work is asked whether it still runs.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -153,7 +152,7 @@ impl Planner {
     }
 
     async fn rest(&self, next_due: Option<Timestamp>, took: Duration, stop: &CancellationToken) {
-        let rest = (took * RESTS_TO_A_ROUND).min(MOST_REST).max(self.settings.rest);
+        let rest = took.min(MOST_REST).max(self.settings.rest);
         let now = self.parts.clock.now();
         let patience = next_due.map_or(MOST_PATIENCE, |due| due.since(now).min(MOST_PATIENCE));
         tokio::select! {

@@ -102,7 +102,8 @@ fn two_runs_share_the_slots_as_their_weights_say() {
     };
     let (begin, end) = (until_heavy(60), until_heavy(204));
     let ratio = (end.1 - begin.1) / (end.0 - begin.0);
-    assert!((1.8..=2.2).contains(&ratio), "{ratio} calls of the heavy run for each of the light one");
+    // Far from 1 (no weights) and from 3; a busy machine shifts it by a tenth.
+    assert!((1.6..=2.5).contains(&ratio), "{ratio} calls of the heavy run for each of the light one");
     let ended = || database.sql("select count(*) from run where state = 'done'").trim() == "2";
     until(MOST, "the light run has all slots at the end", ended);
     fleet.into_iter().for_each(drained);
