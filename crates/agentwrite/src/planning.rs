@@ -156,22 +156,9 @@ fn plan_fault(fault: &PlanFault, task: &ClaimedTask) -> Planned {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{AttemptId, OwnerId, RunId};
-    use crate::task::{Kind, TaskKey};
 
     fn task(hint: Hint) -> ClaimedTask {
-        ClaimedTask {
-            key: TaskKey { run: RunId::new("r"), kind: Kind::PLAN, subject: "s".into(), place: 0, revision: 0 },
-            context_hash: Hash::of("t", &["x"]),
-            owner: OwnerId::new("o"),
-            fence: 1,
-            attempt: AttemptId::new("a"),
-            generation: 0,
-            failures: 0,
-            bad_answers: 0,
-            crashes: 0,
-            hint,
-        }
+        ClaimedTask { hint, ..ClaimedTask::fresh() }
     }
 
     /// Faults of a plan, one after another, until the task dies: whether each try named the fault before.

@@ -82,22 +82,9 @@ pub fn decorrelated(base: Duration, cap: Duration, previous: Duration, unit: f64
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{AttemptId, Hash, OwnerId, RunId};
-    use crate::task::{Hint, Kind, TaskKey};
 
     fn task(failures: u32, crashes: u32) -> ClaimedTask {
-        ClaimedTask {
-            key: TaskKey { run: RunId::new("r"), kind: Kind::PLAN, subject: "s".into(), place: 0, revision: 0 },
-            context_hash: Hash::of("t", &["x"]),
-            owner: OwnerId::new("o"),
-            fence: 1,
-            attempt: AttemptId::new("a"),
-            generation: 0,
-            failures,
-            bad_answers: 0,
-            crashes,
-            hint: Hint::default(),
-        }
+        ClaimedTask { failures, crashes, ..ClaimedTask::fresh() }
     }
 
     #[test]

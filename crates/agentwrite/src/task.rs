@@ -140,6 +140,25 @@ pub struct ClaimedTask {
     pub hint: Hint,
 }
 
+#[cfg(test)]
+impl ClaimedTask {
+    /// A plan task at its first try.
+    pub(crate) fn fresh() -> Self {
+        Self {
+            key: TaskKey { run: RunId::new("r"), kind: Kind::PLAN, subject: "s".into(), place: 0, revision: 0 },
+            context_hash: Hash::of("t", &["x"]),
+            owner: OwnerId::new("o"),
+            fence: 1,
+            attempt: AttemptId::new("a"),
+            generation: 0,
+            failures: 0,
+            bad_answers: 0,
+            crashes: 0,
+            hint: Hint::default(),
+        }
+    }
+}
+
 /// What a failed try leaves for the next one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

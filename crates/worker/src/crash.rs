@@ -8,9 +8,8 @@ pub struct CrashPoints {
 }
 
 impl CrashPoints {
-    /// Every named point on the way of a task; `after_publish` is the planner's, between a confirmed message and the end of
-    /// its outbox row.
-    pub const NAMES: [&'static str; 10] = [
+    /// The way of a task through a worker.
+    pub const OF_A_TASK: [&'static str; 8] = [
         "after_deliver",
         "after_claim",
         "before_call",
@@ -19,15 +18,21 @@ impl CrashPoints {
         "after_commit",
         "before_ack",
         "after_ack",
-        "after_publish",
-        "after_shard_files",
     ];
+
+    /// The other points: the planner's, between a confirmed message and the end of its outbox row, and the packer's.
+    pub const OF_SERVICES: [&'static str; 2] = ["after_publish", "after_shard_files"];
+
+    /// Whether there is such a point.
+    pub fn is_named(name: &str) -> bool {
+        Self::OF_A_TASK.contains(&name) || Self::OF_SERVICES.contains(&name)
+    }
 
     /// Arms one point: `name:n` crashes the n-th time that it is passed.
     #[cfg(feature = "crash-points")]
     pub fn armed(text: &str) -> Option<Self> {
         let (name, count) = text.split_once(':').unwrap_or((text, "1"));
-        if !Self::NAMES.contains(&name) {
+        if !Self::is_named(name) {
             return None;
         }
         let count = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(count.parse().ok()?));

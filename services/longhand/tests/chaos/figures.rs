@@ -51,10 +51,10 @@ impl Figures {
             all.seeds.push(seed);
             all.sum.add(&outcome);
         }
-        let fine = outcome.wrong.is_empty() && outcome.repeats <= outcome.bound;
-        if !fine {
+        let whole = outcome.lost + outcome.duplicated + outcome.broken == 0;
+        if !whole || outcome.repeats > outcome.bound || !outcome.wrong.is_empty() {
             self.report();
-            panic!("seed {seed}: {} calls repeated, {} allowed; {:#?}", outcome.repeats, outcome.bound, outcome.wrong);
+            panic!("seed {seed}: {outcome:#?}");
         }
     }
 

@@ -3,21 +3,10 @@
 use std::time::Duration;
 
 use harness::process::Signal;
+use worker::CrashPoints;
 
 use crate::play;
 use crate::trial::{LEASE, Setting, Who};
-
-/// The way of a task through a worker.
-const POINTS: [&str; 8] = [
-    "after_deliver",
-    "after_claim",
-    "before_call",
-    "after_answer",
-    "before_commit",
-    "after_commit",
-    "before_ack",
-    "after_ack",
-];
 
 #[test]
 fn a_writer_dies_at_every_point() {
@@ -25,7 +14,7 @@ fn a_writer_dies_at_every_point() {
     play("1 writer killed at each of 8 points", &setting, |trial| {
         trial.until_share(0.1);
         trial.kill(Who::Writer);
-        for point in POINTS {
+        for point in CrashPoints::OF_A_TASK {
             let count = 1 + (trial.random() * 2.0) as u32;
             trial.crash(Who::Writer, point, count);
         }
@@ -54,7 +43,7 @@ fn a_planner_dies_at_every_point() {
     let setting = Setting { latency_ms: 1_000, samples: 60, ..Setting::USUAL };
     play("2 planner killed at each of 8 points", &setting, |trial| {
         trial.kill(Who::Planner);
-        for point in POINTS {
+        for point in CrashPoints::OF_A_TASK {
             trial.crash(Who::Planner, point, 1);
         }
         trial.launch(Who::Planner);
