@@ -24,7 +24,7 @@ stale() { # stale FILE PASSWORD: FILE is to be written, since it is not there or
     [ ! -s "$1" ] || [ -n "$(find "$2" -newer "$1")" ]
 }
 
-mkdir -p postgres rabbitmq owner service endpoint
+mkdir -p postgres rabbitmq owner service endpoint bucket
 for role in superuser owner service reader; do
     password "postgres/$role"
 done
@@ -42,3 +42,7 @@ if stale service/queue_url rabbitmq/credentials.conf; then
     echo "amqp://longhand:$(sed -n 's/^default_pass = //p' rabbitmq/credentials.conf)@rabbitmq:5672/%2f" | keep service/queue_url
 fi
 [ -e endpoint/api_key ] || keep endpoint/api_key < /dev/null
+# The key of the bucket: MinIO takes any; another store's is put here by hand.
+for part in access_key_id secret_access_key; do
+    [ -s "bucket/$part" ] || od -An -N16 -tx1 /dev/urandom | tr -d ' \n' | keep "bucket/$part"
+done

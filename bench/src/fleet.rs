@@ -33,17 +33,20 @@ pub fn postgres() -> Postgres {
 /// The processes of a fleet: role and slots.
 pub type Roles = [(&'static str, usize)];
 
+/// A run and how many samples it has.
+type Submitted = (RunId, u64);
+
 /// A fleet at rest, and what it is to do.
 pub struct FleetScene {
     fleet: Fleet,
     store: FleetStore,
-    run: RunId,
-    samples: u64,
+    runs: Vec<Submitted>,
+    slots: usize,
     endpoint: Simulator,
     processes: Vec<(&'static str, Child)>,
     database: Database<'static>,
     servers_before: [f64; 2],
-    _scratch: TempDir,
+    scratch: TempDir,
 }
 
 /// How it went.
@@ -72,16 +75,8 @@ impl FleetOutcome {
 }
 
 impl FleetScene {
-    /// Starts the processes and waits until the planner knows all slots; then submits a run whose sample i gets `plans[i]`
-    /// sections of `words` words.
-    pub fn start(
-        bench: &Bench,
-        plans: &[usize],
-        words: usize,
-        simulator: &[&str],
-        roles: &Roles,
-        slots: usize,
-    ) -> Self {
+    /// Starts the processes and waits until all slots are announced.
+    pub fn start(bench: &Bench, simulator: &[&str], roles: &Roles, slots: usize) -> Self {
         let scratch = TempDir::new().expect("a temporary folder can be made");
         let (postgres, broker) = servers();
         let database = postgres.database(None);
@@ -101,26 +96,45 @@ impl FleetScene {
         let processes: Vec<_> = roles.iter().map(start).collect();
         let announced = "select coalesce(sum(slots), 0) from process where kind = 'section'";
         until(PATIENCE, "all slots are announced", || database.sql(announced).trim() == slots.to_string());
-        let lines = plans.iter().enumerate().map(|(index, count)| sections(index, *count, words));
-        let rows = write_lines(scratch.path(), "rows.jsonl", lines);
         let store = FleetStore::open(&database.url());
         let servers_before = [postgres.cpu_seconds(), broker.cpu_seconds()];
-        let run = fleet.submit(&rows, &["--concurrency", &slots.to_string()], PATIENCE);
-        let samples = plans.len() as u64;
-        Self { fleet, store, run, samples, endpoint, processes, database, servers_before, _scratch: scratch }
+        Self { fleet, store, runs: Vec::new(), slots, endpoint, processes, database, servers_before, scratch }
+    }
+
+    /// Submits a run whose sample i gets `plans[i]` sections of `words` words.
+    pub fn submit(mut self, plans: &[usize], words: usize, options: &[&str]) -> Self {
+        let lines = plans.iter().enumerate().map(|(index, count)| sections(index, *count, words));
+        let rows = write_lines(self.scratch.path(), &format!("rows-{}.jsonl", self.runs.len()), lines);
+        let slots = self.slots.to_string();
+        let run = self.fleet.submit(&rows, &[&["--concurrency", &slots], options].concat(), PATIENCE);
+        self.runs.push((run, plans.len() as u64));
+        self
+    }
+
+    /// What the endpoint has counted so far.
+    pub fn stats(&self) -> Stats {
+        self.endpoint.stats()
+    }
+
+    /// Accepted sections of each run, in the order of submission.
+    pub fn written(&self) -> Vec<u64> {
+        let look = |(run, _): &Submitted| self.store.look(run).expect("the store can be read").1.sections;
+        self.runs.iter().map(look).collect()
     }
 
     /// Waits until every sample is packed, stops the processes in order and counts.
     pub fn finish(mut self, most: Duration) -> FleetOutcome {
         let since = Instant::now();
-        loop {
-            let (state, totals) = self.store.look(&self.run).expect("the store can be read");
-            if state == RunState::Done {
-                assert_eq!(totals.state(SampleState::Packed), self.samples, "{totals:?}");
-                break;
+        for (run, samples) in &self.runs {
+            loop {
+                let (state, totals) = self.store.look(run).expect("the store can be read");
+                if state == RunState::Done {
+                    assert_eq!(totals.state(SampleState::Packed), *samples, "{totals:?}");
+                    break;
+                }
+                assert!(since.elapsed() < most, "it takes too long: {totals:?}");
+                std::thread::sleep(Duration::from_millis(100));
             }
-            assert!(since.elapsed() < most, "it takes too long: {totals:?}");
-            std::thread::sleep(Duration::from_millis(100));
         }
         let (postgres, broker) = servers();
         let [database_before, broker_before] = self.servers_before;
@@ -132,7 +146,7 @@ impl FleetScene {
             cpu[format!("{role} {number}")] = json!(usage.cpu_seconds);
         }
         assert_eq!(self.endpoint.stats().count("repeats"), 0, "every call once");
-        let violations = self.store.violations(&self.run);
+        let violations: Vec<_> = self.runs.iter().flat_map(|(run, _)| self.store.violations(run)).collect();
         assert!(violations.is_empty(), "{violations:?} in {} for {:?}", self.database.name(), self.fleet);
         FleetOutcome {
             stats: self.endpoint.stats(),

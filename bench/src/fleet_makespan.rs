@@ -30,7 +30,9 @@ fn of_calls(bench: &Bench, latency_ms: u32, goal: f64) -> Row {
         let chains: Vec<usize> = plans.iter().map(|sections| sections + 1).collect();
         let bound = ideal::lower_bound(&chains, slots) * call;
         let simulator = ["--latency-ms", latency.as_str(), "--concurrency", at_once.as_str()];
-        let outcome = FleetScene::start(bench, &plans, 200, &simulator, roles, slots).finish(Duration::from_secs(180));
+        let outcome = FleetScene::start(bench, &simulator, roles, slots)
+            .submit(&plans, 200, &[])
+            .finish(Duration::from_secs(180));
         assert_eq!(outcome.calls() as usize, chains.iter().sum::<usize>(), "every call once");
         let ideal = ideal::rounds(&chains, slots) as f64 * call;
         seen.push((outcome.seconds() / bound, outcome.seconds(), bound));

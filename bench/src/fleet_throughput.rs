@@ -22,7 +22,7 @@ pub fn measure(bench: &Bench) -> Vec<Row> {
     let mut details = Vec::new();
     let (mut rates, mut costs) = (Vec::new(), Vec::new());
     for _ in 0..bench.scale(bench.repeat, 1) {
-        let scene = FleetScene::start(bench, &vec![4; samples], 500, &["--events", "4"], ROLES, 256);
+        let scene = FleetScene::start(bench, &["--events", "4"], ROLES, 256).submit(&vec![4; samples], 500, &[]);
         let outcome = scene.finish(Duration::from_secs(240));
         let (calls, seconds) = (outcome.calls(), outcome.seconds());
         rates.push(calls / seconds);

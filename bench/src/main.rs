@@ -7,6 +7,7 @@
 mod cache;
 mod early_shards;
 mod fleet;
+mod fleet_limits;
 mod fleet_makespan;
 mod fleet_throughput;
 mod ideal;
@@ -38,6 +39,7 @@ const ROWS: &[(&str, Measure)] = &[
     ("cache", cache::measure),
     ("fleet-makespan", fleet_makespan::measure),
     ("fleet-throughput", fleet_throughput::measure),
+    ("fleet-limits", fleet_limits::measure),
     ("million", million::measure),
 ];
 

@@ -17,7 +17,8 @@ fn file(path: &str) -> String {
 fn every_service_is_healthy_bounded_closed_and_pinned() {
     let compose = parse(&file("docker-compose.yml"));
     let names: Vec<_> = services(&compose).map(|(name, _)| name.clone()).collect();
-    for name in ["postgres", "rabbitmq", "migrate", "planner", "section-writer", "shard-packer", "simulator", "submit"]
+    for name in
+        ["postgres", "rabbitmq", "migrate", "planner", "section-writer", "shard-packer", "simulator", "submit", "minio"]
     {
         assert!(names.iter().any(|known| known == name), "{name} is not among {names:?}");
     }
@@ -37,13 +38,14 @@ fn a_planted_fault_is_found() {
         ("network_mode: none", "network_mode: host", "secrets runs as root"),
         ("cap_drop: [ALL]\n  security", "security", "keeps capabilities"),
         ("image: rabbitmq:4.3.5", "image: rabbitmq", "rabbitmq:latest is not pinned"),
+        ("minio:RELEASE.2025-09-07T16-13-09Z", "minio:RELEASE", "minio:RELEASE is not pinned"),
         ("image: postgres:17.12-trixie", "image: postgres:17", "postgres:17 is not pinned"),
         (
             "POSTGRES_PASSWORD_FILE: /run/secrets/superuser",
             "POSTGRES_PASSWORD: geheim",
             "has a secret in POSTGRES_PASSWORD",
         ),
-        ("LONGHAND__SHARDS__URL: file:///shards", "PLACE: amqp://a:b@c", "has a secret in PLACE"),
+        ("MINIO_BROWSER: \"off\"", "PLACE: amqp://a:b@c", "has a secret in PLACE"),
         ("\"127.0.0.1:${LONGHAND_SIMULATOR_PORT:-8090}:8090\"", "\"8090:8090\"", "publishes 8090:8090 to the network"),
         ("stop_grace_period: 3m", "stop_grace_period: 30s", "shard-packer is stopped after 30s"),
         ("logging: &logging", "x-logging: &logging", "may fill the disk with its log"),

@@ -64,10 +64,13 @@ fn is_root(service: &Value) -> bool {
     service["user"].as_str().is_none_or(|user| matches!(user.split(':').next(), Some("root" | "0")))
 }
 
-/// Whether an image is named by a version of at least two numbers.
+/// Whether an image is named by a version of at least two numbers, or by the day of its release.
 pub fn pinned(image: &str) -> bool {
     let tag = image.rsplit_once(':').map_or("", |(_, tag)| tag);
-    tag.split('.').take_while(|part| part.starts_with(|c: char| c.is_ascii_digit())).count() >= 2
+    let numbers = |text: &str, mark: char| {
+        text.split(mark).take_while(|part| part.starts_with(|c: char| c.is_ascii_digit())).count()
+    };
+    numbers(tag, '.') >= 2 || tag.strip_prefix("RELEASE.").is_some_and(|day| numbers(day, '-') >= 3)
 }
 
 fn is_secret(variable: &str, value: &str) -> bool {
