@@ -28,7 +28,7 @@ pub use totals::{Bounds, Totals};
 /// What an estimate takes for granted.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Assumptions {
-    /// Words that a plan gives a step. Plans are asked for steps of 200 to 1,000 words.
+    /// Words that a plan gives a step: the middle of the 200 to 1,000 that plans are asked for.
     pub words_per_step: f64,
     /// Words of a text for which no length is required.
     pub words_without_length: u32,
@@ -53,7 +53,7 @@ pub struct Assumptions {
 impl Default for Assumptions {
     fn default() -> Self {
         Self {
-            words_per_step: 500.0,
+            words_per_step: 600.0,
             words_without_length: 4_000,
             point_tokens: 30.0,
             prompt_scale: 1.0,

@@ -25,7 +25,7 @@ use crate::fault::Fault;
 use key::{api_key, no_key};
 
 pub use layers::{Layers, Origin, nearest};
-pub use money::{PriceSettings, Pricing, cap_without_price};
+pub use money::{PriceSettings, Pricing, cap_without_price, half_a_price};
 pub use schema::json_schema;
 pub use servers::{ServerSettings, ShardSettings, ShardsUrl, SpoolSettings};
 

@@ -105,7 +105,7 @@ pub struct EstimateArgs {
     /// Speed of one answer after that [default: 50, or as sampled]
     #[arg(long, value_name = "N", value_parser = positive)]
     pub tokens_per_second: Option<f64>,
-    /// Words that a plan gives a section [default: 500, or as sampled]
+    /// Words that a plan gives a section [default: 600, or as sampled]
     #[arg(long, value_name = "WORDS", value_parser = positive)]
     pub words_per_section: Option<f64>,
     /// Share of calls that the high end of a range repeats

@@ -19,7 +19,7 @@ use crate::endpoint::Endpoint;
 use crate::fault::{Exit, Fault};
 use crate::folder::Folder;
 use crate::output::put;
-use crate::settings::{Settings, cap_without_price};
+use crate::settings::{Settings, cap_without_price, half_a_price};
 use crate::signals::Stopped;
 
 /// Puts a flag into the table of flags.
@@ -75,10 +75,14 @@ pub fn merged_limits(old: &Limits, flags: &LimitFlags, listed: Option<Price>) ->
     }
     if flags.price_in.is_some() || flags.price_cached.is_some() || flags.price_out.is_some() {
         let usd = |nano: u64| nano as f64 / 1_000.0;
-        let before = limits.price.unwrap_or(Price { input: 0, cached: 0, output: 0 });
+        let before = limits.price.or(listed).unwrap_or(Price { input: 0, cached: 0, output: 0 });
         let input = flags.price_in.unwrap_or(usd(before.input));
         let cached = flags.price_cached.unwrap_or(if limits.price.is_some() { usd(before.cached) } else { input });
-        limits.price = Some(Price::from_usd_per_million(input, cached, flags.price_out.unwrap_or(usd(before.output))));
+        let output = flags.price_out.unwrap_or(usd(before.output));
+        if input <= 0.0 || output <= 0.0 {
+            return Err(half_a_price());
+        }
+        limits.price = Some(Price::from_usd_per_million(input, cached, output));
     }
     if let Some(cap) = flags.max_cost {
         limits.max_cost_nanousd = (cap > 0.0).then_some((cap * 1e9) as u64);

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use agentwrite::config::{Limits, RunConfig};
+use agentwrite::estimate::Assumptions;
 use agentwrite::ids::{Hash, RunId};
 use agentwrite::ports::{Clock, Control, Run, RunState, RunStore};
+use agentwrite::sample::Input;
 use checkpoints::sqlite::SqliteStore;
 use planner::{Intake, IntakeSettings};
 use toml::{Table, Value};
@@ -158,7 +160,9 @@ pub fn report_intake(intake: &Intake) {
 /// What was read, as it is printed.
 fn dry_run(args: &RunArgs, intake: &Intake, config: &RunConfig) -> String {
     let lengths = &intake.lengths;
-    let sections: u64 = intake.inputs.iter().map(|(_, estimate)| u64::from(*estimate)).sum();
+    let assumptions = Assumptions::default();
+    let steps_of = |input: &Input| assumptions.steps_of(input, &config.text.plan_policy);
+    let sections: u64 = intake.inputs.iter().map(|(input, _)| u64::from(steps_of(input))).sum();
     if args.json {
         let report = serde_json::json!({
             "schema": 1, "rows": intake.rows, "samples": intake.inputs.len(), "bad_rows": intake.errors.len(),
@@ -183,7 +187,8 @@ fn dry_run(args: &RunArgs, intake: &Intake, config: &RunConfig) -> String {
         lengths.column, lengths.read, lengths.none, lengths.ambiguous
     );
     let _ = writeln!(out, "models      plan {}, write {}", config.text.plan.model, config.text.write.model);
-    for (input, estimate) in intake.inputs.iter().take(20) {
+    for (input, _) in intake.inputs.iter().take(20) {
+        let estimate = steps_of(input);
         let length = input.length.as_ref().map_or("-".to_owned(), |length| {
             if length.low == length.high { length.low.to_string() } else { format!("{}-{}", length.low, length.high) }
         });

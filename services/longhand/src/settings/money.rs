@@ -68,6 +68,9 @@ impl Settings {
         };
         let input = known(price_in, |price| price.input, 0.0);
         let output = known(price_out, |price| price.output, 0.0);
+        if input <= 0.0 || output <= 0.0 {
+            return Err(half_a_price());
+        }
         // A list's cached price belongs to the list's input price.
         let cached = if price_in > 0.0 && price_cached <= 0.0 {
             input
@@ -99,6 +102,13 @@ pub fn cap_without_price() -> Fault {
     Fault::usage("cap_without_price", "a cap needs the model's prices")
         .because("without a price nobody knows what a call costs; a model on this machine has none by itself")
         .help("add --price-in USD --price-out USD (per million tokens), or name a table with [prices] file")
+}
+
+/// The refusal of a price that would count half of the tokens as free.
+pub fn half_a_price() -> Fault {
+    Fault::usage("half_a_price", "prompts and answers both have a price")
+        .because("only one of them is stated, and the other would be counted as free")
+        .help("give both --price-in USD and --price-out USD (per million tokens)")
 }
 
 /// All calls are counted at one price, so where two models work on a run it is the dearer one, and a cap holds.
@@ -138,6 +148,7 @@ mod tests {
         assert_eq!(price(&stated, &["gpt-4o-maxi"], false), Some(own));
         let half = settings(LimitSettings { price_out: 7.0, ..LimitSettings::default() });
         assert_eq!(price(&half, &["gpt-4o-mini"], true), Some(Price::from_usd_per_million(0.15, 0.075, 7.0)));
+        assert_eq!(half.pricing(&["gpt-4o-maxi"], true).unwrap_err().code, "half_a_price");
     }
 
     #[test]
