@@ -29,6 +29,9 @@ pub use money::{PriceSettings, Pricing, cap_without_price, half_a_price};
 pub use schema::json_schema;
 pub use servers::{ServerSettings, ShardSettings, ShardsUrl, SpoolSettings};
 
+/// The name of the simulated model.
+pub const SIMULATED: &str = "simulated";
+
 /// All settings.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -283,7 +286,7 @@ impl Settings {
             })?;
         }
         let endpoint = &self.endpoint;
-        let model = if synthetic && endpoint.model.is_empty() { "simulated" } else { endpoint.model.as_str() };
+        let model = if synthetic && endpoint.model.is_empty() { SIMULATED } else { endpoint.model.as_str() };
         if model.is_empty() {
             return Err(Fault::usage("no_model", "no model is named")
                 .help("add --model NAME, or set [endpoint] model in longhand.toml"));

@@ -52,8 +52,9 @@ fn rendered(config: &TextConfig, input: &Input, plan: &Plan) -> (f64, f64) {
             step,
             fault: None,
         });
-        let text: String =
+        let pieces: Vec<String> =
             messages.iter().map(|message| format!("\0{:?}\0{}", message.role, message.content)).collect();
+        let text = pieces.concat();
         let same = text.bytes().zip(known.bytes()).take_while(|(a, b)| a == b).count();
         all += weight(&text);
         cached += (same as f64 / 4.0 / 128.0).floor() * 128.0;
@@ -179,7 +180,7 @@ fn real_plans_correct_what_was_assumed() {
         total_seconds: 12.0,
         plan: Some(&plan),
     };
-    let after = learned(Assumptions::default(), &[seen.clone()]);
+    let after = learned(Assumptions::default(), std::slice::from_ref(&seen));
     assert_eq!((after.words_per_step, after.words_without_length, after.point_tokens), (300.0, 3_000, 10.0));
     assert_eq!((after.prompt_scale, after.first_token_seconds, after.reasoning_tokens), (1.25, 2.0, 700.0));
     assert!((0.79..0.81).contains(&after.answer_scale));

@@ -155,6 +155,9 @@ pub struct SubmitArgs {
     pub limits: LimitFlags,
     #[command(flatten)]
     pub share: ShareArgs,
+    /// Mark the text as synthetic: what serves is a simulator [default: if the model's name is `simulated`]
+    #[arg(long)]
+    pub synthetic: bool,
     /// The endpoint that writes it, by its name
     #[arg(long, value_name = "NAME", default_value = crate::wiring::ENDPOINT)]
     pub endpoint: String,

@@ -18,7 +18,7 @@ use crate::commands::status;
 use crate::fault::{Exit, Fault};
 use crate::fleet::{StoreClock, servers};
 use crate::output::{put, put_json};
-use crate::settings::{self, Layers, Origin, Settings};
+use crate::settings::{self, Layers, Origin, SIMULATED, Settings};
 use crate::wiring::ENDPOINT;
 
 /// How often a run is looked at that is waited for.
@@ -29,7 +29,7 @@ pub async fn run(config_file: Option<&Path>, args: SubmitArgs, out: &mut dyn Wri
     let endpoint = EndpointArgs { models: args.models.clone(), ..EndpointArgs::default() };
     let (settings, layers) = settings::load(config_file, flags(&args.work, &endpoint, &args.limits))?;
     known_endpoint(&args.endpoint)?;
-    let config = settings.run_config(false)?;
+    let config = settings.run_config(args.synthetic || simulated(&settings))?;
     let paid = paid(&settings, &layers)?;
     let pricing = estimate::pricing(&settings, &config, paid)?;
     let limits = Limits { weight: args.share.weight.unwrap_or(1), ..settings.run_limits(&pricing)? };
@@ -56,6 +56,14 @@ pub async fn run(config_file: Option<&Path>, args: SubmitArgs, out: &mut dyn Wri
     let exit = if args.wait { wait(&store, &run.id, args.json, out).await? } else { Exit::Done };
     store.close().await;
     Ok(exit)
+}
+
+/// Whether the models go by the name under which `longhand simulate-llm` lists its own: nobody else in a fleet tells that the
+/// text is made up, and the dataset card has to.
+fn simulated(settings: &Settings) -> bool {
+    let endpoint = &settings.endpoint;
+    let is_simulator = |name: &str| name == SIMULATED;
+    is_simulator(&endpoint.model) && (endpoint.plan_model.is_empty() || is_simulator(&endpoint.plan_model))
 }
 
 /// The name of an endpoint that there is.

@@ -173,7 +173,7 @@ fn a_paid_run_asks_once_and_names_a_rough_spend() {
     };
     let refused = paid("simulated", "no").finish(MOST).expect_error(2, "not_confirmed");
     refused.expect_stderr("--yes").expect_stderr("21 samples").expect_stderr("estimate: price unknown");
-    paid("gpt-4o-mini", "no").finish(MOST).expect_error(2, "not_confirmed").expect_stderr("estimate: $0.0");
+    paid("gpt-4o-mini", "no").finish(MOST).expect_error(2, "not_confirmed").expect_stderr("estimate: $0.12 to $0.15");
     assert_eq!(endpoint.stats().count("requests"), 0, "nothing was called");
     let few = paid("simulated", "few").args(["--limit", "20"]).finish(MOST).expect_code(0);
     assert!(!few.stderr.contains("estimate:"), "{}", few.stderr);
