@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{LimitSettings, Settings};
 use crate::fault::Fault;
 use crate::prices::{Listed, PriceTable};
+use crate::tables;
 
 /// `[prices]`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +30,7 @@ impl Pricing {
     pub fn note(&self) -> Option<String> {
         let price = self.price?;
         let entry = self.listed.first()?;
-        let usd = |nano: u64| format!("${}", nano as f64 / 1_000.0);
+        let usd = |nano: u64| tables::usd(nano * 1_000_000);
         let (input, cached, output) = (usd(price.input), usd(price.cached), usd(price.output));
         let models: Vec<&str> = self.listed.iter().map(|entry| entry.name.as_str()).collect();
         let dearer = if self.listed.len() > 1 { " (the dearer one for each kind of token)" } else { "" };

@@ -169,19 +169,20 @@ fn of_sample(sampled: &Sampled) -> String {
 fn assumed(outlook: &Outlook) -> String {
     let assumed = &outlook.assumptions;
     let limits = &outlook.limits;
-    let none = || "no limit".to_owned();
+    let limit = |limit: Option<u32>, what: &str| {
+        limit.map_or(String::new(), |limit| format!(", {} {what} a minute", count(limit.into())))
+    };
     let words = outlook.bands.iter().find(|(band, _)| *band == Band::None).map_or(String::new(), |_| {
         format!(", {} words where no length is required", count(assumed.words_without_length.into()))
     });
     format!(
-        "{:.0} words a section{words}; {:.2} s to the first token, then {:.0} tokens/s; {} calls at once, {} requests/min, {} \
-         tokens/min",
+        "{:.0} words a section{words}; {:.2} s to the first token, then {:.0} tokens/s; {} at once{}{}",
         assumed.words_per_step,
         assumed.first_token_seconds,
         assumed.tokens_per_second,
-        count(limits.concurrency.into()),
-        limits.rpm.map_or_else(none, |rpm| count(rpm.into())),
-        limits.tpm.map_or_else(none, |tpm| count(tpm.into())),
+        plural(limits.concurrency.into(), "call"),
+        limit(limits.rpm, "requests"),
+        limit(limits.tpm, "tokens"),
     )
 }
 
