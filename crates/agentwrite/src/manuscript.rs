@@ -11,7 +11,7 @@ use crate::ids::Hash;
 use crate::language::{Language, requested_language};
 use crate::plan::Plan;
 use crate::prompts::{Prompts, WriteParts};
-use crate::sample::{SampleContext, Section};
+use crate::sample::{Input, SampleContext, Section};
 use crate::task::{ClaimedTask, TaskKey};
 use crate::words::WordCounter;
 
@@ -38,9 +38,14 @@ pub struct Manuscript {
 
 /// The language that the input asks for.
 pub fn expected_language(context: &SampleContext) -> Option<Language> {
-    match &context.input.language {
+    expected_language_of(&context.input)
+}
+
+/// The language that an input asks for.
+pub fn expected_language_of(input: &Input) -> Option<Language> {
+    match &input.language {
         Some(code) => Language::from_code(code),
-        None => requested_language(context.input.instruction()),
+        None => requested_language(input.instruction()),
     }
 }
 
@@ -226,7 +231,6 @@ mod tests {
     use super::*;
     use crate::gates::section::{SectionInput, SectionPolicy, check};
     use crate::ids::{AttemptId, RunId, SampleId};
-    use crate::sample::Input;
 
     const TEXT: &str = "The harbour was built before the town, and the town grew around it for a hundred years, street by \
                         street, until nobody could say where the one ended and the other began, or which had been first. ";

@@ -7,10 +7,10 @@ use crate::failure::ErrorCode;
 use crate::gates::NgramIndex;
 use crate::gates::section::{self, SectionInput, SectionPolicy};
 use crate::ids::Hash;
-use crate::manuscript::{expected_language, request_seed};
+use crate::manuscript::{expected_language_of, request_seed};
 use crate::plan::{self, Plan, PlanFault, PlanFormat};
 use crate::prompts::Prompts;
-use crate::sample::SampleContext;
+use crate::sample::{Input, SampleContext};
 use crate::task::{ClaimedTask, Hint};
 use crate::truncation::{PromptSize, suspicion};
 
@@ -35,7 +35,7 @@ pub enum Planned {
 /// The request for a plan.
 pub fn request(config: &TextConfig, prompts: &Prompts, context: &SampleContext, task: &ClaimedTask) -> ChatRequest {
     let json = config.plan_format != PlanFormat::Text;
-    let total = context.input.length.as_ref().map(|length| total_text(length.target(), context));
+    let total = context.input.length.as_ref().map(|length| total_text(length.target(), &context.input));
     let role = &config.plan;
     let messages = prompts.plan(
         context.input.context(),
@@ -57,8 +57,9 @@ pub fn request(config: &TextConfig, prompts: &Prompts, context: &SampleContext, 
     }
 }
 
-fn total_text(target: u32, context: &SampleContext) -> String {
-    let unit = match expected_language(context).map(crate::language::Language::code) {
+/// The target length with its unit, as the plan prompt states it.
+pub(crate) fn total_text(target: u32, input: &Input) -> String {
+    let unit = match expected_language_of(input).map(crate::language::Language::code) {
         Some("zh" | "ja" | "ko" | "th") => "characters",
         _ => "words",
     };

@@ -36,6 +36,14 @@ pub enum Command {
   OPENAI_API_KEY=... longhand run instructions.jsonl --out out --model gpt-4o-mini --limit 3
   longhand run instructions.jsonl --out out --base-url http://127.0.0.1:8000/v1 --model Qwen/Qwen2.5-7B-Instruct --concurrency 64")]
     Run(Box<RunArgs>),
+    /// Say what a run would take: calls, tokens, money, time
+    #[command(after_help = "Without --sample nothing is called: required lengths, prompts and prices are enough.
+
+Examples:
+  longhand estimate instructions.jsonl --model gpt-4o-mini
+  longhand estimate instructions.jsonl --model gpt-4o-mini --concurrency 64 --rpm 500 --max-cost 80
+  longhand estimate instructions.jsonl --model gpt-4o-mini --sample 8      # makes 8 plans, costs what they cost")]
+    Estimate(Box<EstimateArgs>),
     /// Continue an interrupted or paused run
     #[command(
         after_help = "Examples:\n  longhand resume out\n  longhand resume out --max-cost 80\n  longhand resume run_7fk2m3x9"

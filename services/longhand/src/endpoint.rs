@@ -26,7 +26,13 @@ pub struct Endpoint {
 impl Endpoint {
     /// The simulator inside the process.
     pub fn simulated(seed: u64) -> Self {
-        let config = SimulatorConfig { seed, first_token_ms: 30, per_token_us: 100, ..SimulatorConfig::default() };
+        let config = SimulatorConfig {
+            seed,
+            first_token_ms: 30,
+            per_token_us: 100,
+            cache_tokens: 2_000_000,
+            ..SimulatorConfig::default()
+        };
         let simulator = InProcess::new(Simulator::new(config), Duration::from_secs(60));
         Self {
             model: Arc::new(simulator),

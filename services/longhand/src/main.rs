@@ -11,6 +11,7 @@ mod log;
 mod output;
 mod panel;
 mod place;
+mod prices;
 mod settings;
 mod signals;
 mod tables;
@@ -57,6 +58,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Fault> {
     let out = &mut output::Data::stdout();
     match cli.command {
         Command::Run(args) => commands::run::run(config, *args, out).await,
+        Command::Estimate(args) => commands::estimate::run(config, *args, out).await,
         Command::Resume(args) => commands::resume::run(config, *args, out).await,
         Command::Submit(args) => commands::submit::run(config, *args, out).await,
         Command::Serve(args) => commands::serve::run(config, &args).await,

@@ -3,13 +3,14 @@
 
 mod key;
 mod layers;
+mod money;
 mod schema;
 mod servers;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use agentwrite::config::{Limits, Mode, Price, RoleConfig, RunConfig, TextConfig};
+use agentwrite::config::{Mode, RoleConfig, RunConfig, TextConfig};
 use agentwrite::gates::sample::SamplePolicy;
 use agentwrite::gates::section::SectionPolicy;
 use agentwrite::plan::{PlanFormat, PlanPolicy};
@@ -24,8 +25,12 @@ use crate::fault::Fault;
 use key::{api_key, no_key};
 
 pub use layers::{Layers, Origin, nearest};
+pub use money::{PriceSettings, Pricing, cap_without_price, half_a_price};
 pub use schema::json_schema;
 pub use servers::{ServerSettings, ShardSettings, ShardsUrl, SpoolSettings};
+
+/// The name of the simulated model.
+pub const SIMULATED: &str = "simulated";
 
 /// All settings.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -43,6 +48,8 @@ pub struct Settings {
     pub gates: GateSettings,
     /// Limits.
     pub limits: LimitSettings,
+    /// Prices of models.
+    pub prices: PriceSettings,
     /// The run.
     pub run: RunSettings,
     /// Claims.
@@ -279,7 +286,7 @@ impl Settings {
             })?;
         }
         let endpoint = &self.endpoint;
-        let model = if synthetic && endpoint.model.is_empty() { "simulated" } else { endpoint.model.as_str() };
+        let model = if synthetic && endpoint.model.is_empty() { SIMULATED } else { endpoint.model.as_str() };
         if model.is_empty() {
             return Err(Fault::usage("no_model", "no model is named")
                 .help("add --model NAME, or set [endpoint] model in longhand.toml"));
@@ -328,26 +335,6 @@ impl Settings {
         agentwrite::prompts::Prompts::parse(&texts, self.run.layout)
             .map_err(|error| Fault::usage("prompt_template", "a prompt cannot be used").because(error))?;
         Ok(texts)
-    }
-
-    /// The limits of a run with these settings.
-    pub fn run_limits(&self) -> Result<Limits, Fault> {
-        let limits = &self.limits;
-        let priced = limits.price_in > 0.0 || limits.price_out > 0.0;
-        if limits.max_cost > 0.0 && !priced {
-            return Err(Fault::usage("cap_without_price", "a cap needs the model's prices")
-                .because("without a price nobody knows what a call costs")
-                .help("add --price-in USD --price-out USD (per million tokens)"));
-        }
-        let cached = if limits.price_cached > 0.0 { limits.price_cached } else { limits.price_in };
-        Ok(Limits {
-            concurrency: limits.concurrency.max(1),
-            rpm: (limits.rpm > 0).then_some(limits.rpm),
-            tpm: (limits.tpm > 0).then_some(limits.tpm),
-            max_cost_nanousd: (limits.max_cost > 0.0).then_some((limits.max_cost * 1e9) as u64),
-            price: priced.then(|| Price::from_usd_per_million(limits.price_in, cached, limits.price_out)),
-            ..Limits::default()
-        })
     }
 
     /// Lease times.

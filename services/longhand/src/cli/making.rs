@@ -1,4 +1,4 @@
-//! Arguments of what makes text: `run`, `resume`, `submit`, `serve`.
+//! Arguments of what makes text: `run`, `estimate`, `resume`, `submit`, `serve`.
 
 use std::path::PathBuf;
 
@@ -33,27 +33,34 @@ pub struct RunArgs {
     pub json: bool,
 }
 
-/// What is to be written, and how.
+/// What is to be written, and how, as a run of its own.
 #[derive(Debug, Args)]
 pub struct WorkArgs {
+    #[command(flatten)]
+    pub text: TextArgs,
+    /// Samples per shard
+    #[arg(long, value_name = "N")]
+    pub shard_size: Option<u32>,
+    /// Name of the run
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+}
+
+/// What is to be written, and how.
+#[derive(Debug, Args)]
+pub struct TextArgs {
     /// JSONL or Parquet rows with `prompt`, `instruction` or `messages`
     #[arg(value_name = "INSTRUCTIONS")]
     pub instructions: PathBuf,
     /// Only the first N rows
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
-    /// Samples per shard
-    #[arg(long, value_name = "N")]
-    pub shard_size: Option<u32>,
     /// Layout of the write prompt
     #[arg(long, value_enum)]
     pub layout: Option<LayoutArg>,
     /// Sections one after another, or all at once
     #[arg(long, value_enum)]
     pub mode: Option<ModeArg>,
-    /// Name of the run
-    #[arg(long, value_name = "NAME")]
-    pub name: Option<String>,
     /// Seed of the run
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -75,6 +82,48 @@ pub struct WorkArgs {
     /// Stop at the first bad row
     #[arg(long)]
     pub strict: bool,
+}
+
+/// `estimate`.
+#[derive(Debug, Args)]
+pub struct EstimateArgs {
+    #[command(flatten)]
+    pub text: TextArgs,
+    #[command(flatten)]
+    pub endpoint: EndpointArgs,
+    #[command(flatten)]
+    pub limits: LimitFlags,
+    /// Make N real plan calls first, spread over the lengths, and reckon with their plans
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub sample: usize,
+    /// Make them with the built-in simulated model
+    #[arg(long, conflicts_with = "base_url")]
+    pub simulate: bool,
+    /// Time to the first token of an answer [default: 1, or as sampled]
+    #[arg(long, value_name = "SECONDS", value_parser = positive)]
+    pub first_token_seconds: Option<f64>,
+    /// Speed of one answer after that [default: 50, or as sampled]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub tokens_per_second: Option<f64>,
+    /// Words that a plan gives a section [default: 600, or as sampled]
+    #[arg(long, value_name = "WORDS", value_parser = positive)]
+    pub words_per_section: Option<f64>,
+    /// Share of calls that the high end of a range repeats
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = share)]
+    pub retries: f64,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if value > 0.0 && value.is_finite() { Ok(value) } else { Err("must be above 0".to_owned()) }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=10.0).contains(&value) { Ok(value) } else { Err("must be from 0 to 10".to_owned()) }
 }
 
 /// `resume`.
@@ -106,6 +155,9 @@ pub struct SubmitArgs {
     pub limits: LimitFlags,
     #[command(flatten)]
     pub share: ShareArgs,
+    /// Mark the text as synthetic: what serves is a simulator [default: if the model's name is `simulated`]
+    #[arg(long)]
+    pub synthetic: bool,
     /// The endpoint that writes it, by its name
     #[arg(long, value_name = "NAME", default_value = crate::wiring::ENDPOINT)]
     pub endpoint: String,

@@ -4,8 +4,8 @@ use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentwrite::config::{Limits, Price};
-use agentwrite::manuscript::tokens_for;
+use agentwrite::config::{Limits, Price, RunConfig};
+use agentwrite::estimate::Assumptions;
 use agentwrite::ports::{ReportStore, Run, RunState};
 use agentwrite::sample::SampleState;
 use checkpoints::sqlite::SqliteStore;
@@ -13,12 +13,13 @@ use planner::Intake;
 use toml::{Table, Value};
 
 use crate::cli::{EndpointArgs, LimitFlags};
+use crate::commands::estimate::{Outlook, rough};
 use crate::embedded::{Embedded, Ended};
 use crate::endpoint::Endpoint;
 use crate::fault::{Exit, Fault};
 use crate::folder::Folder;
 use crate::output::put;
-use crate::settings::Settings;
+use crate::settings::{Settings, cap_without_price, half_a_price};
 use crate::signals::Stopped;
 
 /// Puts a flag into the table of flags.
@@ -59,8 +60,9 @@ pub fn add_limit_flags(flags: &mut Table, args: &LimitFlags) {
     }
 }
 
-/// The run's limits with the given flags on top. A cap without a price is refused.
-pub fn merged_limits(old: &Limits, flags: &LimitFlags) -> Result<Limits, Fault> {
+/// The run's limits with the given flags on top. A cap without a price is refused; `listed` is the price of the table, for a
+/// run that has none yet.
+pub fn merged_limits(old: &Limits, flags: &LimitFlags, listed: Option<Price>) -> Result<Limits, Fault> {
     let mut limits = *old;
     if let Some(concurrency) = flags.concurrency {
         limits.concurrency = concurrency.max(1);
@@ -73,18 +75,20 @@ pub fn merged_limits(old: &Limits, flags: &LimitFlags) -> Result<Limits, Fault> 
     }
     if flags.price_in.is_some() || flags.price_cached.is_some() || flags.price_out.is_some() {
         let usd = |nano: u64| nano as f64 / 1_000.0;
-        let before = limits.price.unwrap_or(Price { input: 0, cached: 0, output: 0 });
+        let before = limits.price.or(listed).unwrap_or(Price { input: 0, cached: 0, output: 0 });
         let input = flags.price_in.unwrap_or(usd(before.input));
         let cached = flags.price_cached.unwrap_or(if limits.price.is_some() { usd(before.cached) } else { input });
-        limits.price = Some(Price::from_usd_per_million(input, cached, flags.price_out.unwrap_or(usd(before.output))));
+        let output = flags.price_out.unwrap_or(usd(before.output));
+        if input <= 0.0 || output <= 0.0 {
+            return Err(half_a_price());
+        }
+        limits.price = Some(Price::from_usd_per_million(input, cached, output));
     }
     if let Some(cap) = flags.max_cost {
         limits.max_cost_nanousd = (cap > 0.0).then_some((cap * 1e9) as u64);
     }
     if limits.max_cost_nanousd.is_some() && limits.price.is_none() {
-        return Err(Fault::usage("cap_without_price", "a cap needs the model's prices")
-            .because("without a price nobody knows what a call costs")
-            .help("add --price-in USD --price-out USD (per million tokens)"));
+        limits.price = Some(listed.ok_or_else(cap_without_price)?);
     }
     Ok(limits)
 }
@@ -93,8 +97,14 @@ pub fn merged_limits(old: &Limits, flags: &LimitFlags) -> Result<Limits, Fault> 
 const WITHOUT_A_QUESTION: usize = 20;
 
 /// Asks once before a run that costs money.
-pub fn confirm_paid(intake: &Intake, limits: &Limits, yes: bool) -> Result<(), Fault> {
-    if yes || intake.inputs.len() <= WITHOUT_A_QUESTION {
+pub fn confirm_paid(intake: &Intake, config: &RunConfig, limits: &Limits, yes: bool) -> Result<(), Fault> {
+    if intake.inputs.len() <= WITHOUT_A_QUESTION {
+        return Ok(());
+    }
+    let inputs: Vec<_> = intake.inputs.iter().map(|(input, _)| input).collect();
+    let outlook = Outlook::of(&config.text, Assumptions::default(), *limits, &inputs, |_| None)?;
+    eprint!("{}", rough(&outlook));
+    if yes {
         return Ok(());
     }
     if !std::io::stdin().is_terminal() {
@@ -102,19 +112,9 @@ pub fn confirm_paid(intake: &Intake, limits: &Limits, yes: bool) -> Result<(), F
             return Ok(());
         }
         return Err(Fault::usage("not_confirmed", "a paid run without a terminal needs a word from you")
-            .help("add --yes, or --max-cost USD with prices"));
+            .help("add --yes, or --max-cost USD (with --price-in and --price-out where the price is unknown)"));
     }
-    let (prompt, answer) = rough_tokens(intake);
-    let price = limits.price.map_or("price unknown".to_owned(), |price| {
-        let usd = (prompt as f64 * price.input as f64 + answer as f64 * price.output as f64) / 1e9;
-        format!("at most about ${usd:.2} without prefix cache")
-    });
-    eprint!(
-        "{} samples, about {:.1} M prompt and {:.1} M answer tokens, {price}\nStart? [y/N] ",
-        intake.inputs.len(),
-        prompt as f64 / 1e6,
-        answer as f64 / 1e6
-    );
+    eprint!("Start? [y/N] ");
     let _ = std::io::stderr().flush();
     let mut line = String::new();
     let read = std::io::stdin().read_line(&mut line);
@@ -122,19 +122,6 @@ pub fn confirm_paid(intake: &Intake, limits: &Limits, yes: bool) -> Result<(), F
         return Ok(());
     }
     Err(Fault::usage("not_confirmed", "not started"))
-}
-
-/// Prompt and answer tokens of a whole run, from required lengths alone (facts: prompts grow with the square).
-fn rough_tokens(intake: &Intake) -> (u64, u64) {
-    let (mut prompt, mut answer) = (0, 0);
-    for (input, sections) in &intake.inputs {
-        let words = input.length.as_ref().map_or(sections * 500, agentwrite::length::RequiredLength::target);
-        let total = tokens_for(words, None);
-        let n = u64::from((*sections).max(1));
-        answer += total + n * 60;
-        prompt += n * (300 + n * 60) + total * n.saturating_sub(1) / 2;
-    }
-    (prompt, answer)
 }
 
 /// Drives the run and prints how it ended.

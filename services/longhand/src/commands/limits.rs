@@ -44,7 +44,7 @@ pub async fn run(config_file: Option<&Path>, args: &LimitsArgs, out: &mut dyn Wr
 
 /// The run's limits with what is asked for on top.
 fn wanted(place: &Place, args: &LimitsArgs) -> Result<Limits, Fault> {
-    let limits = merged_limits(&place.run.limits, &args.limits)?;
+    let limits = merged_limits(&place.run.limits, &args.limits, None)?;
     let Some(weight) = args.share.weight else { return Ok(limits) };
     if place.is_folder() {
         return Err(Fault::usage("weight", format!("{} shares its endpoint with no other run", place.name))

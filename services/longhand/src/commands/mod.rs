@@ -5,6 +5,7 @@ pub mod config;
 pub mod control;
 pub mod doctor;
 pub mod drive;
+pub mod estimate;
 pub mod export;
 pub mod health;
 pub mod inspect;

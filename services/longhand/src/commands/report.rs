@@ -11,7 +11,7 @@ use agentwrite::sample::SampleState;
 use serde_json::{Value, json};
 
 use crate::cli::PlaceArgs;
-use crate::commands::status::dollars;
+use crate::commands::status::{dollars, price_json, share};
 use crate::fault::{Exit, Fault};
 use crate::output::{put, put_json};
 use crate::place::Place;
@@ -144,12 +144,21 @@ impl Facts {
         line("settled", self.totals.settled_nanousd, "");
         line("of it unused", self.outcome("failed").cost_nanousd, "answers that failed");
         line("of it repeated", self.outcome("wasted").cost_nanousd, "answers that came too late");
+        if let Some(saved) = self.saved() {
+            line("saved", saved, "by the prefix cache");
+        }
         line("suspect", self.outcome("orphaned").reserved_nanousd, "reserved by calls whose process died");
         line("reserved", self.outcome("started").reserved_nanousd, "by calls in flight");
         if let Some(cap) = self.run.limits.max_cost_nanousd {
             line("cap", cap, "");
         }
         out.push_str(&table.render(2));
+    }
+
+    /// What the prompt tokens from the cache would have cost more without one, in nano-USD.
+    fn saved(&self) -> Option<u64> {
+        let price = self.run.limits.price?;
+        Some(self.totals.cached_tokens * price.input.saturating_sub(price.cached))
     }
 
     fn json(&self) -> Value {
@@ -183,12 +192,10 @@ impl Facts {
                 "settled": dollars(totals.settled_nanousd), "failed": cost("failed"), "wasted": cost("wasted"),
                 "suspect": dollars(self.outcome("orphaned").reserved_nanousd),
                 "reserved": dollars(self.outcome("started").reserved_nanousd),
+                "saved_by_cache": self.saved().map(dollars),
                 "cap": self.run.limits.max_cost_nanousd.map(dollars), "price_known": self.run.limits.price.is_some(),
+                "price_usd_per_million": self.run.limits.price.as_ref().map(price_json),
             },
         })
     }
-}
-
-fn share(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
 }

@@ -12,8 +12,8 @@ use worker::SystemClock;
 
 use crate::cli::{EndpointArgs, ResumeArgs};
 use crate::commands::control::{standing, wish};
-use crate::commands::drive;
 use crate::commands::status::put_control;
+use crate::commands::{drive, estimate};
 use crate::endpoint::Endpoint;
 use crate::fault::{Exit, Fault};
 use crate::folder::Folder;
@@ -60,7 +60,8 @@ async fn in_folder(
     if run.state == RunState::Cancelled {
         eprintln!("the run was cancelled: packing the {written} samples that were finished");
     }
-    let limits = drive::merged_limits(&run.limits, &args.limits)?;
+    let listed = estimate::pricing(&settings, &run.config, !run.config.synthetic)?.price;
+    let limits = drive::merged_limits(&run.limits, &args.limits, listed)?;
     if limits != run.limits {
         store.control(&run.id, "resume", &Control::Limits(limits), clock.now()).await?;
     }
@@ -95,7 +96,7 @@ async fn in_fleet(config_file: Option<&Path>, args: &ResumeArgs, out: &mut dyn W
         }
         RunState::Running | RunState::Paused | RunState::Done | RunState::Failed => {}
     }
-    let limits = drive::merged_limits(&place.run.limits, &args.limits)?;
+    let limits = drive::merged_limits(&place.run.limits, &args.limits, None)?;
     if limits != place.run.limits {
         wish(&place, &Control::Limits(limits)).await?;
     }

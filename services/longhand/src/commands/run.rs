@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use agentwrite::config::{Limits, RunConfig};
+use agentwrite::estimate::Assumptions;
 use agentwrite::ids::{Hash, RunId};
 use agentwrite::ports::{Clock, Control, Run, RunState, RunStore};
+use agentwrite::sample::Input;
 use checkpoints::sqlite::SqliteStore;
 use planner::{Intake, IntakeSettings};
 use toml::{Table, Value};
 use worker::{RandomDice, SystemClock};
 
-use crate::cli::{EndpointArgs, LayoutArg, LimitFlags, ModeArg, PlanFormatArg, RunArgs, WorkArgs};
-use crate::commands::drive;
+use crate::cli::{EndpointArgs, LayoutArg, LimitFlags, ModeArg, PlanFormatArg, RunArgs, TextArgs, WorkArgs};
+use crate::commands::{drive, estimate};
 use crate::endpoint::Endpoint;
 use crate::fault::{Exit, Fault};
 use crate::folder::Folder;
@@ -25,18 +27,19 @@ use crate::settings::{self, Settings};
 pub async fn run(config_file: Option<&Path>, args: RunArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
     let (settings, _) = settings::load(config_file, flags(&args.work, &args.endpoint, &args.limits))?;
     let config = settings.run_config(args.simulate)?;
-    let limits = settings.run_limits()?;
-    let intake = read_input(&args.work, &settings)?;
+    let pricing = estimate::pricing(&settings, &config, !args.simulate)?;
+    let limits = settings.run_limits(&pricing)?;
+    let intake = read_input(&args.work.text, &settings)?;
     report_intake(&intake);
     if args.dry_run {
         put(out, &dry_run(&args, &intake, &config))?;
         return Ok(if intake.errors.is_empty() { Exit::Done } else { Exit::WorkFailed });
     }
     if intake.inputs.is_empty() {
-        return Err(no_rows(&args.work));
+        return Err(no_rows(&args.work.text));
     }
     let dir = args.out.clone().unwrap_or_else(|| {
-        let dir = settings::default_out(&args.work.instructions);
+        let dir = settings::default_out(&args.work.text.instructions);
         eprintln!("writing to {}", dir.display());
         dir
     });
@@ -45,8 +48,11 @@ pub async fn run(config_file: Option<&Path>, args: RunArgs, out: &mut dyn Write)
     let fresh = !folder.has_run();
     if fresh {
         endpoint.look(&config.text.write.model).await?;
+        if let Some(note) = pricing.note() {
+            eprintln!("{note}");
+        }
         if endpoint.paid {
-            drive::confirm_paid(&intake, &limits, args.yes)?;
+            drive::confirm_paid(&intake, &config, &limits, args.yes)?;
         }
     }
     let store = Arc::new(folder.open().await?);
@@ -59,8 +65,14 @@ pub async fn run(config_file: Option<&Path>, args: RunArgs, out: &mut dyn Write)
 pub fn flags(args: &WorkArgs, endpoint: &EndpointArgs, limits: &LimitFlags) -> Table {
     let mut flags = drive::endpoint_flags(endpoint);
     drive::add_limit_flags(&mut flags, limits);
-    let mut set = |section: &str, key: &str, value: Option<Value>| drive::set(&mut flags, section, key, value);
-    set("run", "shard_size", args.shard_size.map(|size| Value::Integer(size.into())));
+    text_flags(&mut flags, &args.text);
+    drive::set(&mut flags, "run", "shard_size", args.shard_size.map(|size| Value::Integer(size.into())));
+    flags
+}
+
+/// The flags of what is to be written.
+pub fn text_flags(flags: &mut Table, args: &TextArgs) {
+    let mut set = |section: &str, key: &str, value: Option<Value>| drive::set(flags, section, key, value);
     set(
         "run",
         "layout",
@@ -91,22 +103,21 @@ pub fn flags(args: &WorkArgs, endpoint: &EndpointArgs, limits: &LimitFlags) -> T
             PlanFormatArg::Text => "text".into(),
         }),
     );
-    flags
 }
 
 /// The run's name; the file's, if none is given.
 pub fn name_of(args: &WorkArgs) -> String {
-    let stem = || args.instructions.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let stem = || args.text.instructions.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     args.name.clone().or_else(stem).unwrap_or_else(|| "run".to_owned())
 }
 
 /// A run without samples is none.
-pub fn no_rows(args: &WorkArgs) -> Fault {
+pub fn no_rows(args: &TextArgs) -> Fault {
     Fault::usage("no_rows", format!("{} has no usable row", args.instructions.display()))
 }
 
 /// Reads the instructions.
-pub fn read_input(args: &WorkArgs, settings: &Settings) -> Result<Intake, Fault> {
+pub fn read_input(args: &TextArgs, settings: &Settings) -> Result<Intake, Fault> {
     let path: &PathBuf = &args.instructions;
     let bytes = std::fs::read(path).map_err(|error| {
         let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Usage };
@@ -149,7 +160,9 @@ pub fn report_intake(intake: &Intake) {
 /// What was read, as it is printed.
 fn dry_run(args: &RunArgs, intake: &Intake, config: &RunConfig) -> String {
     let lengths = &intake.lengths;
-    let sections: u64 = intake.inputs.iter().map(|(_, estimate)| u64::from(*estimate)).sum();
+    let assumptions = Assumptions::default();
+    let steps_of = |input: &Input| assumptions.steps_of(input, &config.text.plan_policy);
+    let sections: u64 = intake.inputs.iter().map(|(input, _)| u64::from(steps_of(input))).sum();
     if args.json {
         let report = serde_json::json!({
             "schema": 1, "rows": intake.rows, "samples": intake.inputs.len(), "bad_rows": intake.errors.len(),
@@ -174,7 +187,8 @@ fn dry_run(args: &RunArgs, intake: &Intake, config: &RunConfig) -> String {
         lengths.column, lengths.read, lengths.none, lengths.ambiguous
     );
     let _ = writeln!(out, "models      plan {}, write {}", config.text.plan.model, config.text.write.model);
-    for (input, estimate) in intake.inputs.iter().take(20) {
+    for (input, _) in intake.inputs.iter().take(20) {
+        let estimate = steps_of(input);
         let length = input.length.as_ref().map_or("-".to_owned(), |length| {
             if length.low == length.high { length.low.to_string() } else { format!("{}-{}", length.low, length.high) }
         });
@@ -271,7 +285,8 @@ async fn same_input(store: &Arc<SqliteStore>, run: &Run, intake: &Intake, args: 
     let mut seen = std::collections::HashSet::new();
     let given: Vec<Hash> = intake.inputs.iter().map(|(input, _)| input.key()).filter(|key| seen.insert(*key)).collect();
     let common = stored.iter().zip(&given).take_while(|(old, new)| old == new).count();
-    let removed = stored.len() > given.len() && args.work.limit.is_none() || common < stored.len().min(given.len());
+    let removed =
+        stored.len() > given.len() && args.work.text.limit.is_none() || common < stored.len().min(given.len());
     if !removed {
         return Ok(());
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agentwrite::config::Limits;
+use agentwrite::config::{Limits, Price};
 use agentwrite::failure::ErrorCode;
 use agentwrite::ports::{Run, RunState, Totals};
 use agentwrite::sample::SampleState;
@@ -151,6 +151,7 @@ pub fn json(run: &Run, totals: &Totals, eta_seconds: Option<u64>) -> String {
         },
         "tokens": {
             "prompt": totals.prompt_tokens, "cached": totals.cached_tokens, "completion": totals.completion_tokens,
+            "cache_share": share(totals.cached_tokens, totals.prompt_tokens),
         },
         "spend_usd": {
             "settled": dollars(totals.settled_nanousd), "suspect": dollars(totals.reserved_nanousd),
@@ -166,16 +167,24 @@ pub fn dollars(nano: u64) -> f64 {
     nano as f64 / 1e9
 }
 
+/// A part as a number from 0 to 1; none of nothing.
+pub fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
 /// Limits as JSON, money in USD, prices in USD per million tokens.
 pub fn limits_json(limits: &Limits) -> Value {
-    let million = |nano: u64| nano as f64 / 1e3;
     json!({
         "concurrency": limits.concurrency, "rpm": limits.rpm, "tpm": limits.tpm,
         "weight": limits.weight, "max_cost_usd": limits.max_cost_nanousd.map(dollars),
-        "price_usd_per_million": limits.price.map(|price| json!({
-            "input": million(price.input), "cached": million(price.cached), "output": million(price.output),
-        })),
+        "price_usd_per_million": limits.price.as_ref().map(price_json),
     })
+}
+
+/// A price in USD per million tokens.
+pub fn price_json(price: &Price) -> Value {
+    let million = |nano: u64| nano as f64 / 1e3;
+    json!({"input": million(price.input), "cached": million(price.cached), "output": million(price.output)})
 }
 
 /// A run's control as JSON, for the commands that change it.

@@ -12,12 +12,13 @@ use serde_json::json;
 
 use crate::cli::{EndpointArgs, SubmitArgs};
 use crate::commands::drive::{self, exit_of_run};
+use crate::commands::estimate;
 use crate::commands::run::{create, fill, flags, name_of, no_rows, read_input, report_intake};
 use crate::commands::status;
 use crate::fault::{Exit, Fault};
 use crate::fleet::{StoreClock, servers};
 use crate::output::{put, put_json};
-use crate::settings::{self, Layers, Origin, Settings};
+use crate::settings::{self, Layers, Origin, SIMULATED, Settings};
 use crate::wiring::ENDPOINT;
 
 /// How often a run is looked at that is waited for.
@@ -28,16 +29,21 @@ pub async fn run(config_file: Option<&Path>, args: SubmitArgs, out: &mut dyn Wri
     let endpoint = EndpointArgs { models: args.models.clone(), ..EndpointArgs::default() };
     let (settings, layers) = settings::load(config_file, flags(&args.work, &endpoint, &args.limits))?;
     known_endpoint(&args.endpoint)?;
-    let config = settings.run_config(false)?;
-    let limits = Limits { weight: args.share.weight.unwrap_or(1), ..settings.run_limits()? };
-    let intake = read_input(&args.work, &settings)?;
+    let config = settings.run_config(args.synthetic || simulated(&settings))?;
+    let paid = paid(&settings, &layers)?;
+    let pricing = estimate::pricing(&settings, &config, paid)?;
+    let limits = Limits { weight: args.share.weight.unwrap_or(1), ..settings.run_limits(&pricing)? };
+    let intake = read_input(&args.work.text, &settings)?;
     report_intake(&intake);
     if intake.inputs.is_empty() {
-        return Err(no_rows(&args.work));
+        return Err(no_rows(&args.work.text));
     }
     let store = servers::database_of_a_command(&settings).await?;
-    if paid(&settings, &layers)? {
-        drive::confirm_paid(&intake, &limits, args.yes)?;
+    if let Some(note) = pricing.note() {
+        eprintln!("{note}");
+    }
+    if paid {
+        drive::confirm_paid(&intake, &config, &limits, args.yes)?;
     }
     let clock = StoreClock::start(&store).await?;
     let run = create(&store, &*clock, &name_of(&args.work), &config, &limits).await?;
@@ -50,6 +56,14 @@ pub async fn run(config_file: Option<&Path>, args: SubmitArgs, out: &mut dyn Wri
     let exit = if args.wait { wait(&store, &run.id, args.json, out).await? } else { Exit::Done };
     store.close().await;
     Ok(exit)
+}
+
+/// Whether the models go by the name under which `longhand simulate-llm` lists its own: nobody else in a fleet tells that the
+/// text is made up, and the dataset card has to.
+fn simulated(settings: &Settings) -> bool {
+    let endpoint = &settings.endpoint;
+    let is_simulator = |name: &str| name == SIMULATED;
+    is_simulator(&endpoint.model) && (endpoint.plan_model.is_empty() || is_simulator(&endpoint.plan_model))
 }
 
 /// The name of an endpoint that there is.
@@ -66,9 +80,7 @@ fn paid(settings: &Settings, layers: &Layers) -> Result<bool, Fault> {
     if layers.origin("endpoint.base_url") == Origin::Default {
         return Ok(false);
     }
-    let url = llm::BaseUrl::parse(&settings.endpoint.base_url)
-        .map_err(|error| Fault::usage("base_url", "the base URL cannot be used").because(error))?;
-    Ok(!url.is_loopback())
+    settings.paid_endpoint()
 }
 
 /// Waits until nobody works on the run any more.

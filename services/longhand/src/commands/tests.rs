@@ -237,6 +237,7 @@ async fn the_report_counts_states_lengths_calls_and_money() {
         "  failed      1",
         "  tokens: 13,200 in, 6,600 of them from the prefix cache (50 %), 3,300 out",
         "  settled          $0.020",
+        "  saved           $0.0059  by the prefix cache",
     ] {
         assert!(said.contains(part), "{part:?} in {said}");
     }

@@ -152,7 +152,7 @@ fn calls(view: &PanelView) -> Line {
     } else {
         line
     };
-    let cached = if totals.cached_tokens > 0 {
+    let cached = if totals.prompt_tokens > 0 {
         format!(" ({} cached)", percent(totals.cached_tokens, totals.prompt_tokens))
     } else {
         String::new()
@@ -232,8 +232,13 @@ pub fn logfmt(view: &PanelView) -> String {
     if let Some(rate) = view.sections_rate {
         pair(&mut out, "sections_per_min", &format!("{rate:.1}"));
     }
+    if totals.prompt_tokens > 0 {
+        pair(&mut out, "cache_share", &format!("{:.3}", totals.cached_tokens as f64 / totals.prompt_tokens as f64));
+    }
     if view.priced {
         pair(&mut out, "cost_usd", &format!("{:.6}", totals.settled_nanousd as f64 / 1e9));
+    } else if !view.synthetic {
+        pair(&mut out, "cost_usd", "unknown");
     }
     if let Some(cap) = view.cap {
         pair(&mut out, "cap_usd", &format!("{}", cap as f64 / 1e9));

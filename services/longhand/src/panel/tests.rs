@@ -165,6 +165,7 @@ fn a_paused_run_says_why_and_a_model_without_price_is_not_free() {
     let mut free = run(RunState::Running);
     free.limits = Limits::default();
     assert!(render(&view_of(&free, busy(), &[]), 100, false).contains("cost     price unknown"));
+    assert!(logfmt(&view_of(&free, busy(), &[])).contains(" cost_usd=unknown"));
     free.config.synthetic = true;
     assert!(render(&view_of(&free, busy(), &[]), 100, false).contains("simulated"));
 }
@@ -175,7 +176,14 @@ fn logfmt_is_one_line_of_pairs() {
     view.name = "my \"essays\"".to_owned();
     let line = logfmt(&view);
     assert!(line.starts_with(r#"run="my \"essays\"" state=running samples=1214/6000 done=1187 failed=27"#), "{line}");
-    for pair in ["sections_per_min=41.0", "cost_usd=9.840000", "cap_usd=50", "throttled=14", "top=plan_empty:15"] {
+    for pair in [
+        "cache_share=0.959",
+        "sections_per_min=41.0",
+        "cost_usd=9.840000",
+        "cap_usd=50",
+        "throttled=14",
+        "top=plan_empty:15",
+    ] {
         assert!(line.contains(pair), "{pair} in {line}");
     }
     assert!(!line.contains('\n'));

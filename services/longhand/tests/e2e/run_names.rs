@@ -114,3 +114,24 @@ fn a_submit_that_may_cost_money_asks_and_knows_its_endpoint() {
         submit(&["--weight", weight]).finish(MOST).expect_code(2);
     }
 }
+
+/// Nobody but who submits can say that a fleet's model is a simulator: its name does, or a flag.
+#[test]
+fn a_submit_to_a_simulator_is_marked_as_synthetic() {
+    let scratch = scratch();
+    let database = Postgres::shared().database(None);
+    let url = database.url();
+    let rows = fixed_sections(scratch.path(), "rows.jsonl", 1, 1, 200);
+    command(&scratch, &["migrate"], "", &url).finish(MOST).expect_code(0);
+    let synthetic = |flags: &[&str]| {
+        let submit = command(&scratch, &["submit"], "", &url).arg(&rows).args(flags.iter().copied());
+        let run = submit.finish(MOST).expect_code(0).stdout.trim().to_owned();
+        let status = command(&scratch, &["status", "RUN", "--json"], &run, &url).finish(MOST).expect_code(0).stdout;
+        let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
+        status["synthetic"].as_bool()
+    };
+    assert_eq!(synthetic(&["--model", "simulated"]), Some(true));
+    assert_eq!(synthetic(&["--model", "simulated", "--plan-model", "gpt-4o"]), Some(false));
+    assert_eq!(synthetic(&["--model", "gpt-4o"]), Some(false));
+    assert_eq!(synthetic(&["--model", "my-simulator", "--synthetic"]), Some(true));
+}

@@ -1,0 +1,80 @@
+//! `longhand estimate INSTRUCTIONS`: what a run would take. The reckoning is `agentwrite::estimate`; here are the input, the
+//! prices, the plans that may be made first, and the printing.
+
+mod outlook;
+mod page;
+mod sampling;
+
+use std::io::Write;
+use std::path::Path;
+
+use agentwrite::config::RunConfig;
+use agentwrite::estimate::Assumptions;
+
+use crate::cli::EstimateArgs;
+use crate::commands::drive;
+use crate::commands::run::{no_rows, read_input, report_intake, text_flags};
+use crate::endpoint::Endpoint;
+use crate::fault::{Exit, Fault};
+use crate::output::{put, put_json};
+use crate::settings::{self, Pricing, Settings};
+
+pub use outlook::Outlook;
+pub use page::rough;
+
+/// Estimates.
+pub async fn run(config_file: Option<&Path>, args: EstimateArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
+    let mut flags = drive::endpoint_flags(&args.endpoint);
+    text_flags(&mut flags, &args.text);
+    drive::add_limit_flags(&mut flags, &args.limits);
+    let (settings, _) = settings::load(config_file, flags)?;
+    // Without a model all but the price can be told.
+    let nameless = settings.endpoint.model.is_empty() && args.sample == 0;
+    let config = settings.run_config(args.simulate || nameless)?;
+    let pricing = pricing(&settings, &config, !args.simulate && !nameless)?;
+    let limits = settings.run_limits(&pricing)?;
+    let intake = read_input(&args.text, &settings)?;
+    report_intake(&intake);
+    if intake.inputs.is_empty() {
+        return Err(no_rows(&args.text));
+    }
+    let inputs: Vec<_> = intake.inputs.iter().map(|(input, _)| input).collect();
+    let before = assumptions(&args);
+    let sampled = if args.sample == 0 {
+        None
+    } else {
+        let endpoint =
+            if args.simulate { Endpoint::simulated(config.text.seed) } else { Endpoint::configured(&settings)? };
+        Some(sampling::sample(&endpoint, &config.text, &inputs, args.sample, &limits, &before).await?)
+    };
+    let after = sampled.as_ref().map_or(before, |sampled| stated(&args, sampled.learn(before)));
+    let plans = |at: usize| sampled.as_ref().and_then(|sampled| sampled.plan_of(at));
+    let outlook = Outlook::of(&config.text, after, limits, &inputs, plans)?;
+    if args.json {
+        put_json(out, &page::json(&args.text.instructions, &outlook, &pricing, sampled.as_ref()))?;
+    } else {
+        put(out, &page::text(&args.text.instructions, &outlook, &pricing, sampled.as_ref()))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The price of a run's models; a warning-free look-up for those that do not pay.
+pub fn pricing(settings: &Settings, config: &RunConfig, named: bool) -> Result<Pricing, Fault> {
+    let paid = named && settings.paid_endpoint()?;
+    settings.pricing(&[&config.text.plan.model, &config.text.write.model], paid)
+}
+
+fn assumptions(args: &EstimateArgs) -> Assumptions {
+    stated(args, Assumptions::default())
+}
+
+/// What the flags state wins over what is assumed and over what was sampled.
+fn stated(args: &EstimateArgs, base: Assumptions) -> Assumptions {
+    Assumptions {
+        first_token_seconds: args.first_token_seconds.unwrap_or(base.first_token_seconds),
+        tokens_per_second: args.tokens_per_second.unwrap_or(base.tokens_per_second),
+        words_per_step: args.words_per_section.unwrap_or(base.words_per_step),
+        retry_share: args.retries,
+        ..base
+    }
+}
