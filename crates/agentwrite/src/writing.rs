@@ -317,3 +317,6 @@ fn fault_text(judged: &Judged, target: u32) -> String {
         .collect();
     parts.join(" Also, ")
 }
+
+#[cfg(test)]
+mod tests;
