@@ -66,19 +66,19 @@ fn a_cut_section_is_the_section_that_was_not_cut() {
     }
 }
 
-/// Cuts at any place of a text, some of them again and again: the dataset is byte for byte that of a calm endpoint, and only
-/// streams that ended without a reason, and texts that were cut three times, are failures.
+/// Cuts at any place of a text, some of them again and again: the dataset is byte for byte that of a calm endpoint. Cut plans,
+/// streams that ended without a reason, and texts that were cut three times still cost an attempt.
 #[test]
 fn cuts_by_chance_change_no_byte() {
     let scratch = scratch();
     let rows = rows(scratch.path());
     let calm = undisturbed(&simulator(&[]), &rows, &scratch.path().join("calm"), &[]);
-    let endpoint = simulator(&["--faults", "cut=0.3", "--seed", "42"]);
+    let endpoint = simulator(&["--faults", "cut=0.3"]);
     let cut = undisturbed(&endpoint, &rows, &scratch.path().join("cut"), &[]);
     let (store, stats) = (cut.store(), endpoint.stats());
     eprintln!("{} cuts, {} failed, {:?}", stats.faults(), store.totals.failed_calls, store.codes);
-    assert!(stats.faults() > 10, "{stats:?}");
-    assert!(store.totals.failed_calls * 2 < stats.faults(), "{:?} of {} cuts", store.codes, stats.faults());
+    let parts = stats.faults() - store.totals.failed_calls;
+    assert!(parts > 5, "{parts} parts: {:?} of {} cuts", store.codes, stats.faults());
     assert_eq!(store.violations, []);
     assert_eq!(store.count(SampleState::Packed), SAMPLES as u64);
     cut.assert_same_dataset(&calm);
