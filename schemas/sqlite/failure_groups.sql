@@ -6,7 +6,7 @@ with cause as (
   group by state, code)
 select c.state, c.code, c.samples, c.ordinal, n.name as example, e.reason,
   (select x.body from task t join answer k on k.task = t.id join text x on x.id = k.text
-    where t.subject = e.subject and k.gate <> 'cleaned' and c.state = 'failed'
+    where t.subject = e.subject and k.gate not in ('cleaned', 'part', 'joined') and c.state = 'failed'
     order by k.id desc limit 1) as evidence
 from cause c join sample e on e.run = c.run and e.ordinal = c.ordinal join subject n on n.id = e.subject
 order by c.samples desc, c.code, c.state

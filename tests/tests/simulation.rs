@@ -60,12 +60,13 @@ impl Sum {
         self.ops += script.ops.len() as u64;
         self.repeats += report.repeats;
         self.requests += report.requests;
-        let Tally { crashes, interrupted, faults, rescued, wasted, letters, steps } = report.tally;
+        let Tally { crashes, interrupted, faults, rescued, parts, wasted, letters, steps } = report.tally;
         let all = &mut self.tally;
         all.crashes += crashes;
         all.interrupted += interrupted;
         all.faults += faults;
         all.rescued += rescued;
+        all.parts += parts;
         all.wasted += wasted;
         all.letters += letters;
         all.steps += steps;
@@ -143,6 +144,7 @@ fn no_seed_violates_an_invariant() {
         fail(&script, &report);
     }
     assert!(wish("SEED").is_some() || sum.tally.crashes > 0, "a simulation without a crash shows nothing");
+    assert!(wish("SEED").is_some() || sum.tally.parts > 0, "a simulation without a cut answer shows nothing of parts");
 }
 
 /// A seed is a reproduction: it plays the same to the last step.

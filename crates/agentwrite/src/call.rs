@@ -50,6 +50,9 @@ pub struct ChatRequest {
     pub model: String,
     /// The conversation, oldest first.
     pub messages: Vec<Message<Rope>>,
+    /// The last message is the beginning of the answer, which the endpoint is to go on with. Where it cannot take it so, this
+    /// is the user's turn that asks for the rest.
+    pub go_on: Option<String>,
     /// Sampling temperature.
     pub temperature: f64,
     /// Nucleus sampling; not sent when absent.
@@ -69,7 +72,8 @@ pub struct ChatRequest {
 impl ChatRequest {
     /// Bytes of what the messages say.
     pub fn prompt_bytes(&self) -> usize {
-        self.messages.iter().map(|message| message.content.len()).sum()
+        let messages: usize = self.messages.iter().map(|message| message.content.len()).sum();
+        messages + self.go_on.as_ref().map_or(0, String::len)
     }
 }
 

@@ -67,7 +67,7 @@ codes! {
     IdleTimeout = "idle_timeout", Faulty, "raise [endpoint] idle_seconds, or check the endpoint";
     /// The body was not the protocol's.
     BadResponse = "bad_response", Faulty, "the URL may not be an OpenAI-compatible endpoint; try `longhand doctor --endpoint`";
-    /// The answer ended for length, or its stream ended without a reason.
+    /// The answer ended for length and could not be continued, or its stream ended without a reason.
     Cut = "cut", Faulty, "raise [sampling] write_max_tokens; `longhand retry` asks again";
     /// All tokens went into reasoning.
     ReasoningExhausted = "reasoning_exhausted", Faulty, "raise [sampling] reasoning_tokens, or switch reasoning off with extra_body";

@@ -9,6 +9,7 @@ pub mod call;
 pub mod chain;
 pub mod clean;
 pub mod config;
+pub mod continuation;
 pub mod estimate;
 pub mod failure;
 pub mod gates;

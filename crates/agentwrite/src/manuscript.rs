@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use crate::call::ChatRequest;
+use crate::call::{ChatRequest, Message};
 use crate::chain;
 use crate::clean;
 use crate::config::{Mode, TextConfig};
+use crate::continuation::{SoFar, part_hash};
 use crate::gates::{KeptGrams, NgramIndex, WordHashes};
-use crate::ids::Hash;
+use crate::ids::{AttemptId, Hash};
 use crate::language::{Language, requested_language};
 use crate::plan::Plan;
-use crate::prompts::{Prompts, WriteParts};
-use crate::sample::{Input, SampleContext, Section};
-use crate::task::{ClaimedTask, TaskKey};
+use crate::prompts::{GO_ON, Prompts, WriteParts};
+use crate::sample::{Candidate, Input, SampleContext, Section};
+use crate::task::{ClaimedTask, Hint, TaskKey};
 use crate::words::WordCounter;
 
 /// How many bytes of the earlier text gates look at for a repeated ending.
@@ -74,9 +75,28 @@ impl Manuscript {
         manuscript
     }
 
-    /// Whether a claimed task continues exactly this manuscript: same sample, same revision, same standing text.
+    /// Whether a claimed task continues exactly this manuscript: same sample, same revision, same standing text, and the
+    /// parts that the task's next call goes on with.
     pub fn continues(&self, task: &ClaimedTask, mode: Mode) -> bool {
-        self.stands_for(&task.key) && task.context_hash == self.head && mode == Mode::Serial
+        self.stands_for(&task.key)
+            && task.context_hash == self.head
+            && mode == Mode::Serial
+            && (task.hint.parts.is_empty() || self.so_far(&task.hint).is_some())
+    }
+
+    /// The answer that the next call goes on with. None if there is none, or if a part that the hint names is not at hand.
+    pub fn so_far(&self, hint: &Hint) -> Option<SoFar> {
+        let at_hand: Vec<(Hash, &str)> =
+            self.context.parts.iter().map(|part| (part_hash(&part.raw), part.raw.as_str())).collect();
+        let named =
+            hint.parts.iter().map(|hash| at_hand.iter().find(|(at_hand, _)| at_hand == hash).map(|(_, raw)| *raw));
+        let parts = named.collect::<Option<Vec<&str>>>().filter(|parts| !parts.is_empty())?;
+        SoFar::of(&parts).ok()
+    }
+
+    /// Takes in a part, so that the slot which got it can go on with it.
+    pub fn add_part(&mut self, attempt: AttemptId, raw: String) {
+        self.context.parts.push(Candidate { attempt, raw });
     }
 
     fn stands_for(&self, key: &TaskKey) -> bool {
@@ -100,7 +120,10 @@ impl Manuscript {
         }
         self.texts.push(section.text.into());
         self.context.candidates.clear();
-        self.context.last_prompt_tokens = prompt_tokens;
+        if self.context.parts.is_empty() {
+            self.context.last_prompt_tokens = prompt_tokens;
+        }
+        self.context.parts.clear();
         self.head = chain;
     }
 
@@ -164,7 +187,7 @@ impl Manuscript {
             Mode::Serial => &self.texts,
             Mode::Parallel => &[],
         };
-        let messages = prompts.write(&WriteParts {
+        let mut messages = prompts.write(&WriteParts {
             context: self.context.input.context(),
             instruction: self.context.input.instruction(),
             plan: &self.plan_text,
@@ -173,10 +196,15 @@ impl Manuscript {
             step: place,
             fault: task.hint.fault.as_deref(),
         });
+        let go_on = self.so_far(&task.hint).map(|so_far| {
+            messages.push(Message::assistant(so_far.text));
+            GO_ON.to_owned()
+        });
         let role = &config.write;
         ChatRequest {
             model: self.context.model.clone().unwrap_or_else(|| role.model.clone()),
             messages,
+            go_on,
             temperature: role.temperature,
             top_p: role.top_p,
             max_tokens: token_limit(self.target(task.key.place), self.language, role.max_tokens, task.hint.doublings)
@@ -248,6 +276,7 @@ mod tests {
             plan: None,
             sections: Vec::new(),
             candidates: Vec::new(),
+            parts: Vec::new(),
             last_prompt_tokens: None,
         };
         Manuscript::new(context, Hash::of("test", &["head"]))

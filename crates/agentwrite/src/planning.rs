@@ -47,6 +47,7 @@ pub fn request(config: &TextConfig, prompts: &Prompts, context: &SampleContext, 
     ChatRequest {
         model: context.model.clone().unwrap_or_else(|| role.model.clone()),
         messages,
+        go_on: None,
         temperature: role.temperature,
         top_p: role.top_p,
         max_tokens: role.max_tokens.saturating_mul(1 << task.hint.doublings.min(3)) + role.reasoning_tokens,

@@ -96,6 +96,12 @@ language, the voice and the form of the text so far, and do not say again what i
 /// The built-in suffix of a re-ask: stands after the unchanged prompt, for that one call.
 pub const REASK: &str = "\n\nAn earlier answer could not be used: {fault} Answer again, and mend this.";
 
+/// The turn that asks for the rest of a cut answer, where the endpoint cannot take the answer's beginning as its own.
+pub const GO_ON: &str = "\
+Your text stops there only because an answer may not be longer. Go on with it exactly where it stops: begin with the next \
+sentence, keep its language, voice and form, do not say again anything that stands there, and bring this part to the end \
+that you were asked for. Answer with the rest of the text only.";
+
 /// `{note}` while more parts follow (the paper's authors added such a sentence on 2024-09-27).
 pub const NOTE_MORE: &str =
     "More parts follow, so do not end with a summary, a conclusion, or a sentence that announces what comes next.";

@@ -247,6 +247,10 @@ pub struct SampleContext {
     pub sections: Vec<Section>,
     /// Answers to the task at hand that failed a soft gate.
     pub candidates: Vec<Candidate>,
-    /// The previous call's prompt tokens in this chain, where known: they may not shrink.
+    /// Answers to the task at hand that were cut and are to be continued, oldest first; [`crate::task::Hint::parts`] says
+    /// which of them stand.
+    pub parts: Vec<Candidate>,
+    /// The previous call's prompt tokens in this chain, where known: they may not shrink. A continuing call's do not count:
+    /// its prompt holds more than the chain.
     pub last_prompt_tokens: Option<u64>,
 }

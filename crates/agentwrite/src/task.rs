@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::call::Usage;
+use crate::continuation::{JOINED, PART};
 use crate::failure::ErrorCode;
 use crate::ids::{AttemptId, Hash, OwnerId, RunId, Timestamp};
 
@@ -96,6 +97,8 @@ pub enum Outcome {
     Committed,
     /// No usable answer.
     Failed,
+    /// An answer that was cut for its length, kept, and continued by the next try.
+    Part,
     /// A good answer, but the place was filled already.
     Wasted,
     /// Its worker is gone; whether the call was paid for is unknown.
@@ -109,6 +112,7 @@ impl Outcome {
             Self::Started => "started",
             Self::Committed => "committed",
             Self::Failed => "failed",
+            Self::Part => "part",
             Self::Wasted => "wasted",
             Self::Orphaned => "orphaned",
         }
@@ -172,6 +176,9 @@ pub struct Hint {
     /// A section: the one re-ask for a soft gate is used up. A plan: the second round has begun.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub asked_again: bool,
+    /// Parts of an answer that the next call continues, by [`crate::continuation::part_hash`], oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Hash>,
     /// The last waiting time, for decorrelated jitter.
     #[serde(skip_serializing_if = "is_zero_u64")]
     pub waited_ms: u64,
@@ -208,13 +215,13 @@ pub struct AttemptEnd {
     pub called: bool,
 }
 
-/// The text of a complete answer that is kept beside the accepted one: rejected answers, and accepted ones that cleaning
-/// changed. Insert-only.
+/// The text of a complete answer that is kept beside the accepted one: rejected answers, parts that were continued, and
+/// accepted ones that cleaning or joining changed. Insert-only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptAnswer {
-    /// The answer as it came.
+    /// The answer as it came; of a candidate that continued parts, all of them joined.
     pub raw: String,
-    /// The gate that turned it down, or `cleaned`.
+    /// The gate that turned it down; or `cleaned`, [`crate::continuation::PART`], [`crate::continuation::JOINED`].
     pub gate: String,
     /// What the gate saw, at most 200 characters.
     pub evidence: String,
@@ -222,6 +229,13 @@ pub struct KeptAnswer {
     pub candidate: bool,
     /// The re-ask text that the call carried.
     pub reask: Option<String>,
+}
+
+impl KeptAnswer {
+    /// Whether it is kept because a gate turned it down.
+    pub fn was_turned_down(&self) -> bool {
+        !["cleaned", PART, JOINED].contains(&self.gate.as_str())
+    }
 }
 
 /// What a failure is counted against.
@@ -234,6 +248,27 @@ pub enum CountAs {
     Crash,
     /// Nothing: throttling and budget waits.
     Nothing,
+    /// Nothing, for nothing failed: the answer is a part, and the next try continues it.
+    Part,
+}
+
+impl CountAs {
+    /// How the attempt ends.
+    pub fn outcome(self) -> Outcome {
+        match self {
+            Self::Part => Outcome::Part,
+            Self::Failure | Self::Crash | Self::Nothing => Outcome::Failed,
+        }
+    }
+
+    /// As stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Failure => "failure",
+            Self::Crash => "crash",
+            Self::Nothing | Self::Part => "nothing",
+        }
+    }
 }
 
 /// What becomes of a task after a failed try.
@@ -279,4 +314,11 @@ pub struct TaskFailure {
     pub hint: Hint,
     /// The answer, if there was one.
     pub answer: Option<KeptAnswer>,
+}
+
+impl TaskFailure {
+    /// The code as stored with the attempt; none of a part.
+    pub fn stored_code(&self) -> Option<&'static str> {
+        (self.count != CountAs::Part).then(|| self.code.as_str())
+    }
 }

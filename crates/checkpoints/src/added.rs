@@ -47,7 +47,7 @@ impl Added {
         match outcome {
             Outcome::Failed => self.failed_calls += 1,
             Outcome::Wasted => self.wasted_calls += 1,
-            Outcome::Started | Outcome::Committed | Outcome::Orphaned => {}
+            Outcome::Started | Outcome::Part | Outcome::Committed | Outcome::Orphaned => {}
         }
     }
 }

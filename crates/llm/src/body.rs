@@ -11,7 +11,7 @@ use agentwrite::rope::{Piece, Rope};
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::endpoint::{AffinityField, EndpointConfig, JsonSchema};
+use crate::endpoint::{AffinityField, AssistantPrefix, EndpointConfig, JsonSchema};
 use crate::escape::{escape, escaped_len};
 use crate::estimate::prompt_tokens;
 use crate::fields::{Field, FieldSet};
@@ -39,12 +39,16 @@ pub(crate) struct Body {
 impl Body {
     /// Serialises a request without the fields that its endpoint has refused.
     pub fn new(mut request: ChatRequest, config: &EndpointConfig, refused: FieldSet) -> Self {
-        let messages = std::mem::take(&mut request.messages);
+        let mut messages = std::mem::take(&mut request.messages);
+        if config.assistant_prefix == AssistantPrefix::None {
+            messages.extend(request.go_on.take().map(Message::user));
+        }
+        let marked = request.go_on.is_some() && config.assistant_prefix == AssistantPrefix::Deepseek;
         let mut out = Vec::with_capacity(room_for(&messages));
         out.extend_from_slice(b"{\"model\":");
         write_json(&mut out, &request.model);
         out.extend_from_slice(b",\"messages\":");
-        let shared = write_messages(&mut out, &messages);
+        let shared = write_messages(&mut out, &messages, marked);
         let prompt_tokens = prompt_tokens(&messages);
         drop(messages);
         let fixed = out.len();
@@ -97,8 +101,9 @@ fn room_for(messages: &[Message<Rope>]) -> usize {
     messages.iter().map(size).sum::<usize>() + 768
 }
 
-/// Writes the messages as `serde_json` would, but for the shared texts, which it returns with their places.
-fn write_messages(out: &mut Vec<u8>, messages: &[Message<Rope>]) -> Vec<SharedText> {
+/// Writes the messages as `serde_json` would, but for the shared texts, which it returns with their places. `marked`: the
+/// last one is the beginning of the answer.
+fn write_messages(out: &mut Vec<u8>, messages: &[Message<Rope>], marked: bool) -> Vec<SharedText> {
     let mut shared = Vec::new();
     for (index, message) in messages.iter().enumerate() {
         out.extend_from_slice(if index == 0 { b"[{\"role\":" } else { b",{\"role\":" });
@@ -110,7 +115,8 @@ fn write_messages(out: &mut Vec<u8>, messages: &[Message<Rope>]) -> Vec<SharedTe
                 Piece::Shared(text) => shared.push(SharedText { at: out.len(), text: Arc::clone(text) }),
             }
         }
-        out.extend_from_slice(b"\"}");
+        let is_prefix = marked && index + 1 == messages.len();
+        out.extend_from_slice(if is_prefix { b"\",\"prefix\":true}" } else { b"\"}" });
     }
     out.extend_from_slice(if messages.is_empty() { b"[]" } else { b"]" });
     shared
@@ -136,6 +142,10 @@ fn write_fields(out: &mut Vec<u8>, request: &ChatRequest, config: &EndpointConfi
     }
     if let Some(AffinityField::Body(name)) = &config.affinity {
         fields.optional(Field::Affinity, name, &request.affinity);
+    }
+    if request.go_on.is_some() && config.assistant_prefix == AssistantPrefix::Vllm {
+        fields.always("add_generation_prompt", &false);
+        fields.always("continue_final_message", &true);
     }
     for (name, value) in request.extra_body.iter().filter(|(name, _)| !is_protected(name)) {
         fields.always(name, value);
@@ -221,6 +231,7 @@ mod tests {
         ChatRequest {
             model: "m".to_owned(),
             messages: vec![Message::user("say \"hi\"\n写"), Message::assistant("hi")],
+            go_on: None,
             temperature: 0.5,
             top_p: None,
             max_tokens: 100,
@@ -275,6 +286,26 @@ mod tests {
         assert_eq!((json["model"].clone(), json["stream"].clone()), (json!("m"), json!(true)));
         assert_eq!(text.matches("\"temperature\"").count(), 1);
         assert!(!body.sent().has(Field::Temperature), "a refusal of the user's own field is not ours to mend");
+    }
+
+    #[test]
+    fn a_cut_answer_goes_on_in_the_endpoints_own_way() {
+        let cut = || ChatRequest { go_on: Some("Go on.".to_owned()), ..request() };
+        let of = |assistant_prefix| {
+            let config = EndpointConfig { assistant_prefix, ..config() };
+            json_of(&Body::new(cut(), &config, FieldSet::default()))
+        };
+        let plain = json_of(&Body::new(request(), &config(), FieldSet::default()));
+        let turn = of(AssistantPrefix::None);
+        assert_eq!(turn["messages"][2], json!({"role": "user", "content": "Go on."}));
+        assert_eq!(turn["messages"].as_array().unwrap()[..2], plain["messages"].as_array().unwrap()[..]);
+        let vllm = of(AssistantPrefix::Vllm);
+        assert_eq!(vllm["messages"], plain["messages"]);
+        assert_eq!((&vllm["continue_final_message"], &vllm["add_generation_prompt"]), (&json!(true), &json!(false)));
+        let deepseek = of(AssistantPrefix::Deepseek);
+        assert_eq!(deepseek["messages"][0], plain["messages"][0]);
+        assert_eq!(deepseek["messages"][1], json!({"role": "assistant", "content": "hi", "prefix": true}));
+        assert_eq!(deepseek.get("continue_final_message"), None);
     }
 
     #[test]

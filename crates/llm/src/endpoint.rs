@@ -26,6 +26,8 @@ pub struct EndpointConfig {
     pub affinity: Option<AffinityField>,
     /// Whether `response_format` is sent.
     pub json_schema: JsonSchema,
+    /// How it is asked to go on with an answer that was cut.
+    pub assistant_prefix: AssistantPrefix,
     /// What tokens cost; a cap on money needs it.
     pub prices: Option<Prices>,
     /// Whether HTTP/2 may be agreed on over TLS. Off by default: one HTTP/2 connection carries about a hundred calls at
@@ -46,6 +48,7 @@ impl EndpointConfig {
             context_tokens: None,
             affinity: None,
             json_schema: JsonSchema::default(),
+            assistant_prefix: AssistantPrefix::default(),
             prices: None,
             http2: false,
         }
@@ -97,6 +100,19 @@ pub enum JsonSchema {
     Yes,
     /// Never sent.
     No,
+}
+
+/// How an endpoint takes an assistant's message as the beginning of its answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AssistantPrefix {
+    /// It does not: a user's turn asks for the rest.
+    #[default]
+    None,
+    /// The fields of vLLM and SGLang: `continue_final_message`, without a generation prompt.
+    Vllm,
+    /// `prefix` in the message, as DeepSeek's beta and Mistral take it.
+    Deepseek,
 }
 
 /// List prices, in USD per million tokens.

@@ -78,6 +78,7 @@ mod tests {
         ChatRequest {
             model: "m".to_owned(),
             messages: Vec::new(),
+            go_on: None,
             temperature: 1.0,
             top_p: None,
             max_tokens: 1,

@@ -30,7 +30,7 @@ mod wire;
 
 pub use base_url::{BaseUrl, UrlWarning};
 pub use chat::HttpChat;
-pub use endpoint::{AffinityField, EndpointConfig, EndpointError, JsonSchema, Prices, Timeouts};
+pub use endpoint::{AffinityField, AssistantPrefix, EndpointConfig, EndpointError, JsonSchema, Prices, Timeouts};
 pub use first_alone::FirstAlone;
 pub use http_client::http_client;
 pub use pool::Pool;

@@ -144,6 +144,7 @@ fn tiny_request(model: &str, try_schema: bool) -> ChatRequest {
     ChatRequest {
         model: model.to_owned(),
         messages: vec![Message::user(prompt)],
+        go_on: None,
         temperature: 1.0,
         top_p: None,
         max_tokens: 32,

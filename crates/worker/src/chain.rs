@@ -10,11 +10,11 @@ use agentwrite::ids::OwnerId;
 use agentwrite::manuscript::Manuscript;
 use agentwrite::ports::{
     ClaimNext, ClaimTask, Clock, Control, Delivery, Dice, DispatchStore, FollowUp, RecordFailure, RecordResult,
-    Recorded, RunStore, TaskQueue, TaskResult, TaskStore,
+    Recorded, RunStore, StoreError, TaskQueue, TaskResult, TaskStore,
 };
 use agentwrite::sample::Section;
 use agentwrite::task::{
-    AfterFailure, AttemptEnd, ClaimedTask, CountAs, Hint, KeptAnswer, Kind, LeaseTimes, TaskFailure,
+    AfterFailure, AttemptEnd, ClaimedTask, CountAs, Hint, KeptAnswer, Kind, LeaseTimes, TaskFailure, TaskKey,
 };
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -90,15 +90,7 @@ impl Shared {
     /// Works off one delivery and the chain that it starts. `go_on` says whether this slot may take the next task.
     pub(crate) async fn work(&self, delivery: Box<dyn Delivery>, go_on: impl Fn() -> bool) {
         self.crash.pass("after_deliver");
-        let claim = ClaimTask {
-            task: delivery.message().task.clone(),
-            owner: self.owner.clone(),
-            attempt: self.dice.attempt_id(),
-            lease: self.leases.lease,
-            now: self.clock.now(),
-        };
-        let hold = self.in_hand.take(&claim.attempt);
-        let claimed = match self.tasks.claim_task(claim).await {
+        let claimed = match self.claim(&delivery.message().task).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 tracing::warn!(%error, "a claim failed; the message goes back");
@@ -106,7 +98,7 @@ impl Shared {
                 return;
             }
         };
-        let Some(first) = claimed else {
+        let Some((first, hold)) = claimed else {
             self.ack(delivery).await;
             self.planner.ring();
             return;
@@ -123,8 +115,9 @@ impl Shared {
             next = match outcome {
                 Outcome::Done(done) => self.record(&task, *done, &mut memory, go_on()).await,
                 Outcome::Failed { failure, end, pause } => {
-                    self.fail(&task, *failure, end, pause).await;
-                    None
+                    let is_part = failure.count == CountAs::Part;
+                    let held = self.fail(&task, *failure, end, pause).await;
+                    if is_part && held && go_on() { self.claim_again(&task).await } else { None }
                 }
             };
             let held = self.clock.now().since(taken);
@@ -135,6 +128,28 @@ impl Shared {
             }
         }
         self.planner.ring();
+    }
+
+    async fn claim(&self, task: &TaskKey) -> Result<Option<(ClaimedTask, Hold)>, StoreError> {
+        let claim = ClaimTask {
+            task: task.clone(),
+            owner: self.owner.clone(),
+            attempt: self.dice.attempt_id(),
+            lease: self.leases.lease,
+            now: self.clock.now(),
+        };
+        let hold = self.in_hand.take(&claim.attempt);
+        Ok(self.tasks.claim_task(claim).await?.map(|claimed| (claimed, hold)))
+    }
+
+    /// A part of an answer stands: its task is ready again, and this slot goes on with it while the prefix is warm. If it
+    /// cannot, the task's message comes as after any failure.
+    async fn claim_again(&self, task: &ClaimedTask) -> Option<(ClaimedTask, Hold)> {
+        self.crash.pass("after_part");
+        self.claim(&task.key).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "a task could not be claimed again");
+            None
+        })
     }
 
     async fn ack(&self, delivery: Box<dyn Delivery>) {
@@ -199,7 +214,8 @@ impl Shared {
         }
     }
 
-    async fn fail(&self, task: &ClaimedTask, failure: TaskFailure, end: AttemptEnd, pause: Option<ErrorCode>) {
+    /// Ends a try without a result; whether the claim held.
+    async fn fail(&self, task: &ClaimedTask, failure: TaskFailure, end: AttemptEnd, pause: Option<ErrorCode>) -> bool {
         if failure.after == AfterFailure::Dead {
             self.packer.ring();
         }
@@ -213,7 +229,7 @@ impl Shared {
             failure,
             now: self.clock.now(),
         };
-        self.give_up(&record).await;
+        let held = self.give_up(&record).await;
         if let Some(code) = pause {
             let wish = Control::Pause { reason: code.as_str().to_owned() };
             if let Err(error) = self.runs.control(&task.key.run, "worker", &wish, self.clock.now()).await {
@@ -224,6 +240,7 @@ impl Shared {
         if self.drain.is_cancelled() {
             tracing::debug!("draining");
         }
+        held
     }
 }
 

@@ -69,18 +69,21 @@ impl Shared {
         }
     }
 
-    /// Ends an attempt as failed. A slot cannot do anything else while the store is away; whether the claim still holds is
+    /// Ends an attempt as failed or as a part; whether the claim held. A slot cannot do anything else while the store is away; whether the claim still holds is
     /// the store's to say.
-    pub(crate) async fn give_up(&self, record: &RecordFailure) {
+    pub(crate) async fn give_up(&self, record: &RecordFailure) -> bool {
         let attempt = || async { self.tasks.record_failure(record.clone()).await };
         let recorded = attempt.retry(patience()).notify(|error: &StoreError, wait: Duration| {
             tracing::warn!(%error, ?wait, "the store refused a failure; trying again");
         });
         tokio::select! {
             biased;
-            _ = recorded => {}
+            held = recorded => held.unwrap_or(false),
             // Rescue frees the task when its lease lapses.
-            () = self.abort.cancelled() => tracing::warn!(attempt = %record.attempt, "a failure could not be recorded"),
+            () = self.abort.cancelled() => {
+                tracing::warn!(attempt = %record.attempt, "a failure could not be recorded");
+                false
+            }
         }
     }
 }

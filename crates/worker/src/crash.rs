@@ -20,8 +20,9 @@ impl CrashPoints {
         "after_ack",
     ];
 
-    /// The other points: the planner's, between a confirmed message and the end of its outbox row, and the packer's.
-    pub const OF_SERVICES: [&'static str; 2] = ["after_publish", "after_shard_files"];
+    /// The other points: the planner's, between a confirmed message and the end of its outbox row, the packer's, and a worker's
+    /// between two parts of an answer, which only a cut one has.
+    pub const OF_SERVICES: [&'static str; 3] = ["after_publish", "after_shard_files", "after_part"];
 
     /// Whether there is such a point.
     pub fn is_named(name: &str) -> bool {

@@ -3,7 +3,7 @@
 use agentwrite::failure::{ErrorCode, FailureClass};
 use agentwrite::ports::{Clock, Dice, StoreError};
 use agentwrite::retry::RetryPolicy;
-use agentwrite::task::{AfterFailure, AttemptEnd, ClaimedTask, Hint, KeptAnswer, TaskFailure};
+use agentwrite::task::{AfterFailure, AttemptEnd, ClaimedTask, CountAs, Hint, KeptAnswer, TaskFailure};
 
 use crate::caller::Asked;
 use crate::chain::{Outcome, interrupted};
@@ -41,6 +41,20 @@ impl Failures<'_> {
             bad_answer: true,
             after,
             hint: Hint { waited_ms: decision.waited.as_millis() as u64, ..hint },
+            answer: Some(kept),
+        };
+        Outcome::Failed { failure: Box::new(failure), end, pause: None }
+    }
+
+    /// The answer is a part that the next try continues: nothing failed, nothing is counted, and there is nothing to wait for.
+    pub fn of_part(&self, message: String, hint: Hint, kept: KeptAnswer, end: AttemptEnd) -> Outcome {
+        let failure = TaskFailure {
+            code: ErrorCode::Cut,
+            message,
+            count: CountAs::Part,
+            bad_answer: false,
+            after: AfterFailure::RetryAt(self.clock.now()),
+            hint: Hint { waited_ms: 0, ..hint },
             answer: Some(kept),
         };
         Outcome::Failed { failure: Box::new(failure), end, pause: None }

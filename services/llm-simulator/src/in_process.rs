@@ -117,9 +117,13 @@ fn failure(rejection: Rejection) -> CallFailure {
 /// Everything that a body would state, so that two requests are the same exactly if their bodies would be.
 fn request_fingerprint(request: &ChatRequest) -> u64 {
     let mut all = String::new();
-    let ChatRequest { model, temperature, top_p, max_tokens, seed, schema, extra_body, affinity, messages } = request;
-    write!(all, "{model}\0{temperature}\0{top_p:?}\0{max_tokens}\0{seed}\0{schema:?}\0{extra_body:?}\0{affinity}")
-        .expect("writing to a string cannot fail");
+    let ChatRequest { model, temperature, top_p, max_tokens, seed, schema, extra_body, affinity, messages, go_on } =
+        request;
+    write!(
+        all,
+        "{model}\0{temperature}\0{top_p:?}\0{max_tokens}\0{seed}\0{schema:?}\0{extra_body:?}\0{affinity}\0{go_on:?}"
+    )
+    .expect("writing to a string cannot fail");
     for message in messages {
         write!(all, "\0{:?}\0{}", message.role, message.content).expect("writing to a string cannot fail");
     }
@@ -142,6 +146,7 @@ impl ChatModel for InProcess {
         let ask = Ask {
             model: Cow::Borrowed(&request.model),
             turns: turns
+                .chain(request.go_on.iter().map(|go_on| ("user", go_on.clone())))
                 .map(|(role, content)| Turn { role: Cow::Borrowed(role), content: Cow::Owned(content) })
                 .collect(),
             max_tokens: Some(u64::from(request.max_tokens)),

@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use agentwrite::call::{Finish, Usage};
 
-use crate::brain::{Asked, Brain, CallKey, Said};
+use crate::brain::{Asked, Begun, Brain, CallKey, Said};
 use crate::cache::{Chain, HashedMap, PrefixCache};
 use crate::config::{SimulatorConfig, WhenFull};
 use crate::faults::FaultKind;
@@ -162,12 +162,16 @@ impl Simulator {
 
     /// Answers one request: waits for a slot, not for the answer's latency, which whoever delivers it keeps.
     pub async fn answer(self: &Arc<Self>, ask: &Ask<'_>) -> Result<Answer, Rejection> {
-        let asked = self.brain.read(&ask.turns, ask.schema);
+        let (turns, begun) = Begun::find(&ask.turns);
+        let asked = self.brain.read(turns, ask.schema);
         let key = self.brain.key(&asked, &ask.model);
         let mut ticket = Ticket::new(Arc::clone(self), ask.fingerprint, key);
         lock(&self.books).stats.open(ask.fingerprint, key, self.started.elapsed());
         match self.admit(ask, &mut ticket, &asked, key).await {
-            Ok((prompt, fault)) => Ok(self.say(ask, ticket, &asked, prompt, fault)),
+            Ok((prompt, fault)) => {
+                let said = self.brain.say(&asked, &ask.model, begun, fault);
+                Ok(self.say(ask, ticket, said, prompt, fault))
+            }
             Err(mut rejection) => {
                 rejection.limits = Box::new(self.limit_state());
                 ticket.refuse(rejection.status);
@@ -260,11 +264,11 @@ impl Simulator {
         &self,
         ask: &Ask<'_>,
         mut ticket: Ticket,
-        asked: &Asked<'_>,
+        said: Said,
         mut prompt: Chain,
         fault: Option<(FaultKind, u64)>,
     ) -> Answer {
-        let Said { mut text, reasoning, mut finish, broken } = self.brain.say(asked, &ask.model, fault);
+        let Said { mut text, reasoning, mut finish, broken } = said;
         let reasoning_tokens = reasoning.as_deref().map_or(0, tokens::estimate);
         let limit = ask.max_tokens.unwrap_or(u64::MAX).saturating_sub(reasoning_tokens);
         if tokens::estimate(&text) > limit {

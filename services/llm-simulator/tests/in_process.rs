@@ -12,6 +12,7 @@ fn request(content: &str) -> ChatRequest {
     ChatRequest {
         model: "m".to_owned(),
         messages: vec![Message::user(content)],
+        go_on: None,
         temperature: 1.0,
         top_p: None,
         max_tokens: 4096,

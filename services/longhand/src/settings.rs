@@ -84,6 +84,9 @@ pub struct EndpointSettings {
     pub json_schema: String,
     /// Body field or `header:NAME` that carries the sample id to the endpoint's cache router; empty = none.
     pub affinity: String,
+    /// `none`, `vllm`, `deepseek`: how an answer that was cut is begun in the call that continues it; `none` = a turn asks for
+    /// the rest.
+    pub assistant_prefix: llm::AssistantPrefix,
     /// Longest wait for a connection.
     pub connect_seconds: f64,
     /// Longest wait for the first token.
@@ -103,6 +106,7 @@ impl Default for EndpointSettings {
             context_tokens: 0,
             json_schema: "auto".to_owned(),
             affinity: String::new(),
+            assistant_prefix: llm::AssistantPrefix::None,
             connect_seconds: 10.0,
             first_token_seconds: 120.0,
             idle_seconds: 60.0,
@@ -363,6 +367,7 @@ impl Settings {
             "no" => llm::JsonSchema::No,
             _ => llm::JsonSchema::Auto,
         };
+        config.assistant_prefix = settings.assistant_prefix;
         config.affinity = match settings.affinity.strip_prefix("header:") {
             Some(name) => Some(llm::AffinityField::Header(name.to_owned())),
             None if settings.affinity.is_empty() => None,

@@ -115,6 +115,10 @@ impl SectionHandler {
                 manuscript.remember_grams(accepted.chain, std::mem::take(&mut accepted.grams));
                 accept(config.mode, manuscript, task, accepted, end)
             }
+            Written::Continue { message, hint, kept } => {
+                manuscript.add_part(task.attempt.clone(), kept.raw.clone());
+                failures.of_part(message, hint, kept, end)
+            }
             Written::Refuse { code, message, hint, kept } => failures.of_answer(code, message, hint, kept, end, false),
         }
     }

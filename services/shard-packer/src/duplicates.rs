@@ -69,6 +69,7 @@ mod tests {
             plan: None,
             sections: vec![section],
             candidates: Vec::new(),
+            parts: Vec::new(),
             last_prompt_tokens: None,
         };
         PackedSample { context, verdict, config_version: 1 }

@@ -55,6 +55,8 @@ pub struct Tally {
     pub faults: u64,
     /// Leases freed by rescue.
     pub rescued: u64,
+    /// Parts of cut answers that were kept.
+    pub parts: u64,
     /// Results that came too late.
     pub wasted: u64,
     /// Letters of the dead that arrived.
@@ -99,6 +101,11 @@ impl Oracle {
     /// A fault struck.
     pub fn fault(&self) {
         self.books().tally.faults += 1;
+    }
+
+    /// A part of an answer is kept.
+    pub fn part(&self) {
+        self.books().tally.parts += 1;
     }
 
     /// A letter of the dead arrives.

@@ -11,7 +11,7 @@ use agentwrite::ports::{
     TaskStore, TrafficStore,
 };
 use agentwrite::sample::SampleContext;
-use agentwrite::task::{AfterFailure, ClaimedTask, TaskKey};
+use agentwrite::task::{AfterFailure, ClaimedTask, CountAs, TaskKey};
 use async_trait::async_trait;
 
 use super::fate::Fate;
@@ -261,6 +261,9 @@ impl TaskStore for ShakenStore {
     async fn record_failure(&self, failure: RecordFailure) -> Result<bool, StoreError> {
         self.line.oracle.tried(&failure.attempt);
         let (key, fence, dead) = failure_facts(&failure);
+        if failure.failure.count == CountAs::Part {
+            self.line.oracle.part();
+        }
         let envelope = Envelope { letter: Some(Letter::Failure(failure)), from: self.clone() };
         let call = async {
             match envelope.arrive() {

@@ -133,6 +133,7 @@ fn context(sections: &[String]) -> SampleContext {
         plan: Some(Plan { steps: steps.collect() }),
         sections: (0..).zip(sections).map(section).collect(),
         candidates: Vec::new(),
+        parts: Vec::new(),
         last_prompt_tokens: None,
     }
 }

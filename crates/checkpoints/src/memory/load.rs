@@ -1,11 +1,12 @@
 //! Reading all that prompts are made from.
 
+use agentwrite::continuation::PART;
 use agentwrite::ids::SampleId;
 use agentwrite::ports::PackedSample;
 use agentwrite::sample::{Candidate, SampleContext, Section};
-use agentwrite::task::{Outcome, TaskKey};
+use agentwrite::task::{KeptAnswer, Outcome, TaskKey};
 
-use super::rows::Sample;
+use super::rows::{Attempt, Sample};
 use super::state::{RunData, State};
 
 /// The context of a task's subject, with the candidates for that task.
@@ -13,7 +14,8 @@ pub(super) fn load_sample(state: &State, key: &TaskKey) -> Option<SampleContext>
     let run = state.runs.get(&key.run)?;
     let (id, sample) = run.samples.get_key_value(&SampleId::new(key.subject.clone()))?;
     let mut context = context(run, id, sample);
-    context.candidates = candidates(run, key);
+    context.candidates = answers(run, key, |kept| kept.candidate);
+    context.parts = answers(run, key, |kept| kept.gate == PART);
     context.last_prompt_tokens = last_prompt(run, key, sample.revision);
     Some(context)
 }
@@ -31,6 +33,7 @@ pub(super) fn context(run: &RunData, id: &SampleId, sample: &Sample) -> SampleCo
         plan: run.plans.get(&(id.clone(), sample.revision)).map(|standing| standing.plan.clone()),
         sections: run.standing(id, sample.revision).map(|(place, section)| read(place, section)).collect(),
         candidates: Vec::new(),
+        parts: Vec::new(),
         last_prompt_tokens: None,
     }
 }
@@ -54,23 +57,32 @@ fn read(place: u32, section: &super::rows::StandingSection) -> Section {
     }
 }
 
-/// Answers to this task, made for its standing context, that failed a soft gate only.
-fn candidates(run: &RunData, key: &TaskKey) -> Vec<Candidate> {
+/// Answers to this task, made for its standing context.
+fn answers(run: &RunData, key: &TaskKey, wanted: fn(&KeptAnswer) -> bool) -> Vec<Candidate> {
     let Some(task) = run.tasks.get(key) else { return Vec::new() };
     let answers = run.answers.get(&key.subject).map_or(&[][..], Vec::as_slice);
     answers
         .iter()
-        .filter(|answer| answer.key == *key && answer.context_hash == task.context_hash && answer.kept.candidate)
+        .filter(|answer| answer.key == *key && answer.context_hash == task.context_hash && wanted(&answer.kept))
         .map(|answer| Candidate { attempt: answer.attempt.clone(), raw: answer.kept.raw.clone() })
         .collect()
 }
 
-/// Prompt tokens of the last committed call of the same kind: a plan's prompt is no part of the sections' chain.
+/// Prompt tokens of the last committed call of the same kind: a plan's prompt is no part of the sections' chain, and a
+/// continuing call's holds more than the chain.
 fn last_prompt(run: &RunData, key: &TaskKey, revision: u32) -> Option<u64> {
     let tries = run.tries.get(&key.subject)?;
-    tries.iter().rev().filter_map(|id| run.attempts.get(id)).find_map(|attempt| {
+    let attempts = || tries.iter().rev().filter_map(|id| run.attempts.get(id));
+    let is_part = |attempt: &&Attempt| {
+        attempt.key.kind == key.kind && attempt.key.revision == revision && attempt.outcome == Outcome::Part
+    };
+    let continued: Vec<u32> = attempts().filter(is_part).map(|attempt| attempt.key.place).collect();
+    attempts().find_map(|attempt| {
         let same = attempt.key.kind == key.kind && attempt.key.revision == revision;
         let end = attempt.end.as_ref().filter(|_| same && attempt.outcome == Outcome::Committed)?;
+        if continued.contains(&attempt.key.place) {
+            return None;
+        }
         (end.usage.prompt_tokens > 0).then_some(end.usage.prompt_tokens)
     })
 }

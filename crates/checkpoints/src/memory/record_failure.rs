@@ -3,7 +3,7 @@
 use agentwrite::failure::FailureClass;
 use agentwrite::ports::RecordFailure;
 use agentwrite::sample::SampleEvent;
-use agentwrite::task::{AfterFailure, CountAs, Outcome, TaskState};
+use agentwrite::task::{AfterFailure, CountAs, TaskState};
 
 use super::MemoryError;
 use super::rows::{Attempt, Task};
@@ -35,9 +35,9 @@ pub(super) fn record_failure(state: &mut State, record: &RecordFailure) -> Resul
 }
 
 fn end(run: &mut RunData, record: &RecordFailure) {
-    run.end_attempt(&record.attempt, Outcome::Failed, &record.end, record.now);
+    run.end_attempt(&record.attempt, record.failure.count.outcome(), &record.end, record.now);
     run.change_attempt(&record.attempt, |attempt| {
-        attempt.code = Some(record.failure.code.as_str().to_owned());
+        attempt.code = record.failure.stored_code().map(str::to_owned);
         attempt.message = Some(record.failure.message.clone());
         attempt.throttled = record.failure.code.class() == FailureClass::Throttled;
     });
@@ -48,7 +48,7 @@ fn count(task: &mut Task, record: &RecordFailure) {
     match failure.count {
         CountAs::Failure => task.failures += 1,
         CountAs::Crash => task.crashes += 1,
-        CountAs::Nothing => {}
+        CountAs::Nothing | CountAs::Part => {}
     }
     task.bad_answers += u32::from(failure.bad_answer);
     task.hint = failure.hint.clone();

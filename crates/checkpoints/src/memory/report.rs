@@ -117,7 +117,7 @@ fn failures(run: &RunData) -> Vec<FailureGroup> {
 /// The last answer that was turned down; a sample gate turns down a whole text, of which no answer is evidence.
 fn evidence(run: &RunData, id: &str, state: SampleState) -> Option<String> {
     let answers = run.answers.get(id).filter(|_| state == SampleState::Failed)?;
-    let turned_down = answers.iter().rev().find(|answer| answer.kept.gate != "cleaned")?;
+    let turned_down = answers.iter().rev().find(|answer| answer.kept.was_turned_down())?;
     Some(turned_down.kept.raw.clone())
 }
 
@@ -127,7 +127,7 @@ fn attempt_codes(run: &RunData) -> Vec<(String, u64)> {
     for (id, attempt) in &run.attempts {
         seen.extend(attempt.code.clone().map(|code| (code, id.clone())));
     }
-    for answer in run.answers.values().flatten().filter(|answer| answer.kept.gate != "cleaned") {
+    for answer in run.answers.values().flatten().filter(|answer| answer.kept.was_turned_down()) {
         seen.insert((answer.kept.gate.clone(), answer.attempt.clone()));
     }
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();

@@ -3,7 +3,7 @@
 use agentwrite::failure::{ErrorCode, FailureClass};
 use agentwrite::ids::Hash;
 use agentwrite::ports::RecordFailure;
-use agentwrite::task::{AfterFailure, CountAs, Kind, Outcome, TaskKey};
+use agentwrite::task::{AfterFailure, CountAs, Kind, TaskKey};
 use sqlx::{PgConnection, Row};
 
 use super::answers::{Kept, keep_answers, write_texts};
@@ -67,13 +67,9 @@ async fn end_attempt(connection: &mut PgConnection, record: &RecordFailure) -> R
     let end = &record.end;
     let row = sqlx::query(sql!("fail_attempt"))
         .bind(record.attempt.as_str())
-        .bind(record.failure.code.as_str())
+        .bind(record.failure.stored_code())
         .bind(remark(&record.failure.message))
-        .bind(match record.failure.count {
-            CountAs::Failure => "failure",
-            CountAs::Crash => "crash",
-            CountAs::Nothing => "nothing",
-        })
+        .bind(record.failure.count.as_str())
         .bind(record.now.0)
         .bind(&end.endpoint)
         .bind(&end.model)
@@ -86,13 +82,14 @@ async fn end_attempt(connection: &mut PgConnection, record: &RecordFailure) -> R
         .bind(wide(end.first_token_ms))
         .bind(wide(end.total_ms))
         .bind(end.cost_nanousd.map(wide))
+        .bind(record.failure.count.outcome().as_str())
         .fetch_optional(&mut *connection)
         .await?;
     // No row: the intent was repeated, and everything was counted the first time.
     let Some(row) = row else { return Ok(()) };
     let mut sums = Sums::default();
     let added = sums.of(record.task.run.as_str());
-    added.end(Outcome::Failed, end, row.try_get::<Option<i64>, _>(0)?.unwrap_or(0));
+    added.end(record.failure.count.outcome(), end, row.try_get::<Option<i64>, _>(0)?.unwrap_or(0));
     added.throttled_calls += i64::from(record.failure.code.class() == FailureClass::Throttled);
     sums.write(connection).await
 }

@@ -32,6 +32,7 @@ pub(super) async fn load_context(
         plan: row.try_get::<Option<&str>, _>("plan")?.map(json).transpose()?,
         sections: load_sections(connection, run, sample, revision).await?,
         candidates: Vec::new(),
+        parts: Vec::new(),
         last_prompt_tokens: None,
     }))
 }
@@ -69,10 +70,11 @@ pub(super) async fn load_for_task(
     let sample = SampleId::new(task.subject.clone());
     let Some(mut context) = load_context(connection, &task.run, &sample).await? else { return Ok(None) };
     let rows = bind_key(sqlx::query(sql!("load_candidates")), task).fetch_all(&mut *connection).await?;
-    context.candidates = rows
-        .into_iter()
-        .map(|row| Ok(Candidate { attempt: AttemptId::new(row.try_get::<String, _>(0)?), raw: body(row.try_get(1)?)? }))
-        .collect::<Result<_, sqlx::Error>>()?;
+    for row in rows {
+        let answer = Candidate { attempt: AttemptId::new(row.try_get::<String, _>(0)?), raw: body(row.try_get(1)?)? };
+        let is_part: bool = row.try_get("part")?;
+        if is_part { context.parts.push(answer) } else { context.candidates.push(answer) }
+    }
     let tokens: Option<i64> = sqlx::query_scalar(sql!("load_last_prompt"))
         .bind(task.run.as_str())
         .bind(&task.subject)

@@ -2,7 +2,7 @@
 
 use agentwrite::failure::{ErrorCode, FailureClass};
 use agentwrite::ports::RecordFailure;
-use agentwrite::task::{AfterFailure, CountAs, Kind, Outcome, TaskKey};
+use agentwrite::task::{AfterFailure, CountAs, Kind, TaskKey};
 use rusqlite::{Connection, params};
 
 use super::attempt::{self, Ending, Tried};
@@ -57,14 +57,10 @@ pub(super) fn fail_sample(
 fn end_attempt(batch: &Batch, record: &RecordFailure, tried: &Tried) -> rusqlite::Result<()> {
     let failure = &record.failure;
     let ending = Ending {
-        outcome: Outcome::Failed,
-        code: Some(failure.code.as_str()),
+        outcome: failure.count.outcome(),
+        code: failure.stored_code(),
         message: Some(&failure.message),
-        counted: Some(match failure.count {
-            CountAs::Failure => "failure",
-            CountAs::Crash => "crash",
-            CountAs::Nothing => "nothing",
-        }),
+        counted: Some(failure.count.as_str()),
         now: record.now.0,
         end: &record.end,
     };

@@ -34,6 +34,7 @@ fn load_numbered(
             plan: None,
             sections: Vec::new(),
             candidates: Vec::new(),
+            parts: Vec::new(),
             last_prompt_tokens: None,
         };
         Ok((row.get::<_, i64>("subject")?, context))
@@ -64,9 +65,12 @@ pub(super) fn load_for_task(connection: &Connection, task: &TaskKey) -> rusqlite
     let sample = SampleId::new(task.subject.clone());
     let Some((subject, mut context)) = load_numbered(connection, &task.run, &sample)? else { return Ok(None) };
     let key = params![subject, task.kind.as_str(), task.place, task.revision];
-    context.candidates = all(connection, sql!("load_candidates"), key, |row| {
-        Ok(Candidate { attempt: AttemptId::new(row.get::<_, String>(0)?), raw: row.get(1)? })
+    let answers: Vec<(Candidate, bool)> = all(connection, sql!("load_candidates"), key, |row| {
+        Ok((Candidate { attempt: AttemptId::new(row.get::<_, String>(0)?), raw: row.get(1)? }, row.get("part")?))
     })?;
+    for (answer, is_part) in answers {
+        if is_part { context.parts.push(answer) } else { context.candidates.push(answer) }
+    }
     let chain = params![subject, task.kind.as_str(), context.revision];
     let tokens: Option<i64> = first(connection, sql!("load_last_prompt"), chain, |row| row.get(0))?;
     context.last_prompt_tokens = tokens.map(|tokens| tokens as u64);

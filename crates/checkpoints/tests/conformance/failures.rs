@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use agentwrite::config::Limits;
+use agentwrite::continuation::part_hash;
 use agentwrite::failure::ErrorCode;
 use agentwrite::ports::{DispatchStore, RecordFailure, Recorded, TaskStore};
 use agentwrite::sample::SampleState;
@@ -89,7 +90,13 @@ pub async fn the_hint_comes_with_the_next_claim<F: Fixture>() {
     let scene = Scene::of(fixture.store(), 1).await;
     let task = scene.writing(0, 1).await;
     assert_eq!(task.hint, Hint::default());
-    let hint = Hint { fault: Some("too short".to_owned()), doublings: 2, asked_again: true, waited_ms: 750 };
+    let hint = Hint {
+        fault: Some("too short".to_owned()),
+        doublings: 2,
+        asked_again: true,
+        waited_ms: 750,
+        parts: vec![part_hash("A part.")],
+    };
     scene.fail(&task, TaskFailure { hint: hint.clone(), ..again(ErrorCode::Length, scene.now()) }).await;
     assert_eq!(scene.claim(&task.key).await.hint, hint);
 }

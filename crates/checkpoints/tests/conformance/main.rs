@@ -16,6 +16,7 @@ mod material;
 mod numbers;
 mod overview;
 mod pack;
+mod parts;
 mod player;
 mod postgres_connect;
 mod postgres_faults;
@@ -169,6 +170,13 @@ macro_rules! conformance {
                     a_repeated_failure_changes_nothing
                     a_rejected_answer_is_kept
                     a_failure_of_an_unknown_task_holds_nothing;
+                parts:
+                    a_part_is_no_failure
+                    the_next_call_finds_its_parts
+                    a_failed_continuation_keeps_the_parts
+                    a_late_part_is_kept_and_moves_nothing
+                    parts_do_not_cross_revisions
+                    a_continuing_prompt_is_not_the_chains;
                 rescue:
                     stalled_work_is_rescued
                     work_in_progress_is_left_alone

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use agentwrite::admission;
 use agentwrite::config::{Limits, Mode, RunConfig};
+use agentwrite::continuation::PART;
 use agentwrite::failure::ErrorCode;
 use agentwrite::ids::{AttemptId, Hash, OwnerId};
 use agentwrite::ports::{
@@ -184,9 +185,10 @@ impl<'a, S: Stores> Player<'a, S> {
     async fn fail(&mut self) -> String {
         let Some(task) = self.take_held() else { return "nothing held".to_owned() };
         let soft = self.numbers.in_hundred(50);
-        let (code, count) = match self.numbers.below(4) {
+        let (code, count) = match self.numbers.below(5) {
             0 => (ErrorCode::RateLimited, CountAs::Nothing),
             1 => (ErrorCode::Interrupted, CountAs::Crash),
+            2 => (ErrorCode::Cut, CountAs::Part),
             _ => (if soft { ErrorCode::Length } else { ErrorCode::Reset }, CountAs::Failure),
         };
         let used_up = count == CountAs::Failure && task.failures + 1 >= self.attempts_limit;
@@ -194,7 +196,11 @@ impl<'a, S: Stores> Player<'a, S> {
         let wait = Duration::from_secs(self.numbers.below(3) * 10);
         let dies = used_up || crashed || self.numbers.in_hundred(8);
         let after = if dies { AfterFailure::Dead } else { AfterFailure::RetryAt(self.scene.now().after(wait)) };
-        let answer = (code == ErrorCode::Length).then(|| kept("Too short, but the best there is.", "length", true));
+        let answer = match code {
+            ErrorCode::Length => Some(kept("Too short, but the best there is.", "length", true)),
+            ErrorCode::Cut => Some(kept("As much as there is.", PART, false)),
+            _ => None,
+        };
         let hint = Hint { asked_again: soft, waited_ms: 7, ..task.hint.clone() };
         let failure = TaskFailure { code, message: "why".to_owned(), count, bad_answer: soft, after, hint, answer };
         let record = RecordFailure {

@@ -36,6 +36,7 @@ const WANTED: &[&str] = &[
     "finish Done",
     "\"judge\"",
     "candidates: [Candidate",
+    "parts: [Candidate",
 ];
 
 #[tokio::test]

@@ -158,6 +158,7 @@ pub fn request() -> ChatRequest {
     ChatRequest {
         model: "smollm2".to_owned(),
         messages: vec![Message::user("Write a line.")],
+        go_on: None,
         temperature: 0.5,
         top_p: None,
         max_tokens: 300,

@@ -15,10 +15,13 @@ pub(super) fn spoil(asked: &Asked<'_>, good: String, kind: FaultKind, variety: u
         Asked::Other { prompt } => (prompt, prompt, false),
     };
     match kind {
-        FaultKind::Cut => {
-            let broken = (variety.is_multiple_of(4)).then_some(Broken::NoFinish);
-            Said { finish: Finish::Length, broken, ..Said::plainly(marked_part(&good, marker)) }
+        FaultKind::Cut if variety.is_multiple_of(4) => {
+            Said { broken: Some(Broken::NoFinish), ..Said::plainly(marked_part(&good, marker)) }
         }
+        FaultKind::Cut if matches!(asked, Asked::Section { .. }) => {
+            Said { finish: Finish::Length, ..Said::plainly(cut_part(&good, marker, variety)) }
+        }
+        FaultKind::Cut => Said { finish: Finish::Length, ..Said::plainly(marked_part(&good, marker)) },
         FaultKind::Reset => Said { broken: Some(Broken::Reset), ..Said::plainly(marked_part(&good, marker)) },
         FaultKind::KeepAlive => Said { broken: Some(Broken::KeepAlive), ..Said::plainly(String::new()) },
         FaultKind::BrokenJson if json && variety.is_multiple_of(2) => {
@@ -43,6 +46,13 @@ fn boundary(text: &str, at: usize) -> usize {
 fn marked_part(good: &str, marker: &str) -> String {
     let (middle, end) = (boundary(good, good.len() * 15 / 100), boundary(good, good.len() * 6 / 10));
     format!("{} {marker} {}", &good[..middle], &good[middle..end])
+}
+
+/// The first 30 to 85 % of a text with the marker in its last, unfinished sentence: all that stands before that may be
+/// continued and get into a shard, the marker may not.
+fn cut_part(good: &str, marker: &str, variety: u64) -> String {
+    let percent = 30 + (variety / 4) as usize % 56;
+    format!("{} {marker}", &good[..boundary(good, good.len() * percent / 100)])
 }
 
 fn refusal(chinese: bool, marker: &str, variety: u64) -> String {

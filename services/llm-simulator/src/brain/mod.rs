@@ -8,6 +8,7 @@ mod english;
 mod pattern;
 mod plan;
 mod prompt;
+mod rest;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -21,6 +22,7 @@ use english::English;
 use prompt::Reader;
 
 pub use prompt::Asked;
+pub(crate) use rest::Begun;
 
 /// Words of an answer to a prompt that is neither a plan's nor a section's.
 const OTHER_WORDS: u32 = 100;
@@ -157,8 +159,18 @@ impl Brain {
     }
 
     /// The answer with what a fault makes of it; the number picks the fault's variety.
-    pub(crate) fn say(&self, asked: &Asked<'_>, model: &str, fault: Option<(FaultKind, u64)>) -> Said {
-        let good = self.answer(asked, model);
+    pub(crate) fn say(
+        &self,
+        asked: &Asked<'_>,
+        model: &str,
+        begun: Option<Begun<'_>>,
+        fault: Option<(FaultKind, u64)>,
+    ) -> Said {
+        let whole = self.answer(asked, model);
+        let good = match begun {
+            Some(begun) => begun.rest_of(&whole),
+            None => whole,
+        };
         match fault {
             None => Said::plainly(good),
             Some((kind, variety)) => bad::spoil(asked, good, kind, variety),

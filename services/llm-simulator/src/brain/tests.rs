@@ -185,7 +185,7 @@ fn every_bad_text_carries_its_marker() {
     for kind in spoilt.into_iter().chain([FaultKind::Think, FaultKind::Echo, FaultKind::GarbagePlan]) {
         for variety in 0..12 {
             for asked in [&section, &plan] {
-                let said = brain.say(asked, "m", Some((kind, variety)));
+                let said = brain.say(asked, "m", None, Some((kind, variety)));
                 let all = format!("{}{}", said.text, said.reasoning.unwrap_or_default());
                 assert!(all.contains(kind.marker()), "{kind:?} {variety}: {all}");
             }

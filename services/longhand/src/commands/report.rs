@@ -111,6 +111,10 @@ impl Facts {
             |name: &str, number: u64, what: &str| table.row([name.to_owned(), count(number), what.to_owned()]);
         line("made", totals.calls, "");
         line("committed", self.outcome("committed").called, "");
+        let parts = self.outcome("part").called;
+        if parts > 0 {
+            line("parts", parts, "cut answers that the next call continued");
+        }
         line("failed", self.outcome("failed").called, "");
         line("repeated", self.outcome("wasted").called, "answers that came after another had been accepted");
         line("orphaned", self.outcome("orphaned").attempts, "their process died: paid for or not, nobody knows");
@@ -180,7 +184,8 @@ impl Facts {
             "lengths": self.lengths.json(),
             "calls": {
                 "total": totals.calls, "committed": self.outcome("committed").called,
-                "failed": self.outcome("failed").called, "repeated": self.outcome("wasted").called,
+                "parts": self.outcome("part").called, "failed": self.outcome("failed").called,
+                "repeated": self.outcome("wasted").called,
                 "orphaned": self.outcome("orphaned").attempts, "in_flight": self.outcome("started").attempts,
                 "throttled": totals.throttled_calls, "failed_by_code": codes,
             },

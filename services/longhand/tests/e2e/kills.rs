@@ -92,7 +92,12 @@ fn crash_at(point: &str, counts: &[u32]) {
     assert!(CrashPoints::is_named(point));
     let scratch = scratch();
     let rows = fixed_sections(scratch.path(), "rows.jsonl", 12, 3, 200);
-    let args = ["--shard-size", "2", "--concurrency", "3"];
+    let settings = scratch.path().join("longhand.toml");
+    // Only an answer that is cut has parts.
+    let text = if point == "after_part" { "[sampling]\nwrite_max_tokens = 200\n" } else { "" };
+    std::fs::write(&settings, text).unwrap();
+    let settings = settings.to_str().expect("a path of this test");
+    let args = ["--shard-size", "2", "--concurrency", "3", "--config", settings];
     let calm = undisturbed(&simulator(&[]), &rows, &scratch.path().join("calm"), &args);
 
     let endpoint = simulator(&["--latency-ms", "10"]);
@@ -135,7 +140,7 @@ mod crash {
     use super::*;
 
     crash_points! {
-        after_deliver after_claim before_call after_answer before_commit after_commit before_ack after_ack after_publish after_shard_files
+        after_deliver after_claim before_call after_answer before_commit after_commit before_ack after_ack after_publish after_shard_files after_part
     }
 }
 

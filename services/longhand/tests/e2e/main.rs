@@ -3,6 +3,7 @@
 mod bad_input;
 mod bucket;
 mod command_line;
+mod cut_answers;
 mod deployment;
 mod endpoint_faults;
 mod estimate;

@@ -79,6 +79,7 @@ fn context(texts: &[&str]) -> SampleContext {
         plan: Some(Plan { steps: vec![Step { main_point: "Tea".to_owned(), words: 300 }; texts.len()] }),
         sections: texts.iter().enumerate().map(section).collect(),
         candidates: Vec::new(),
+        parts: Vec::new(),
         last_prompt_tokens: None,
     }
 }

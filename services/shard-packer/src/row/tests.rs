@@ -39,6 +39,7 @@ fn packed() -> PackedSample {
             plan: Some(Plan { steps: vec![step("Green", 400), step("Black", 600)] }),
             sections: vec![section(0, "Green tea grows."), section(1, "Black tea ages for years.")],
             candidates: Vec::new(),
+            parts: Vec::new(),
             last_prompt_tokens: Some(9),
         },
         verdict: Verdict {
