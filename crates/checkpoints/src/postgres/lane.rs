@@ -1,7 +1,7 @@
-//! A lane carries the hot intents of one process, claims or results: whatever waits goes into one transaction, so that its
-//! round trips and its fsync are shared.
+//! A lane carries hot intents of one process, all of one sort: whatever waits goes into one transaction, so that its round
+//! trips and its fsync are shared. Where nothing is written, what waits goes into one set of statements without one.
 //!
-//! When a transaction fails, its intents are parted in halves and tried again, so that only the one at fault fails. Replies
+//! When a set fails, its intents are parted in halves and tried again, so that only the one at fault fails. Replies
 //! are sent after the commit, never before.
 
 use std::collections::HashSet;
@@ -13,8 +13,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::transaction::{Boxed, is_gone, transact};
 
-/// Most intents in one transaction.
-const MOST_INTENTS: usize = 256;
 /// After so many transactions the counters are folded.
 const FOLD_AFTER: u32 = 200;
 
@@ -33,12 +31,26 @@ type Done<'a, T> = Boxed<'a, Result<T, sqlx::Error>>;
 pub(super) struct Work<I, O> {
     /// The intent's name, for errors.
     pub(super) intent: &'static str,
+    /// Most intents at once.
+    pub(super) most: usize,
+    /// Whether they write, and so need a transaction.
+    pub(super) writes: bool,
     /// The task that an intent is about.
     pub(super) task: fn(&I) -> &TaskKey,
     /// Carries a set of intents out, one value each.
     pub(super) run: SetWise<I, O>,
     /// What is done now and then between two transactions.
     pub(super) tidy: Option<Tidy>,
+}
+
+impl<I: Sync, O> Work<I, O> {
+    async fn carry_out(&self, pool: &PgPool, items: &[I]) -> Result<Vec<O>, sqlx::Error> {
+        if self.writes {
+            return transact(pool, items, self.run).await;
+        }
+        let mut connection = pool.acquire().await?;
+        (self.run)(&mut connection, items).await
+    }
 }
 
 /// A handle to a lane.
@@ -85,7 +97,7 @@ async fn drive<I: Send + Sync, O: Send>(pool: PgPool, work: Work<I, O>, mut wait
                 None => return,
             }
         }
-        while jobs.len() < MOST_INTENTS {
+        while jobs.len() < work.most {
             match waiting.try_recv() {
                 Ok(job) => jobs.push(job),
                 Err(_) => break,
@@ -150,7 +162,7 @@ impl<I: Send + Sync, O: Send> Batch<I, O> {
             if part.items.is_empty() {
                 continue;
             }
-            match transact(pool, part.items.as_slice(), work.run).await {
+            match work.carry_out(pool, &part.items).await {
                 Ok(values) => {
                     for (reply, value) in part.replies.into_iter().zip(values) {
                         let _ = reply.send(Ok(value));

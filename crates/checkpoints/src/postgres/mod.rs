@@ -1,7 +1,7 @@
 //! The store on PostgreSQL: several processes write at once, each statement right under READ COMMITTED.
 //!
-//! Claims and results of one process are grouped into few transactions (`lane`); every other intent is a short transaction
-//! of its own. Rows are locked in one order (`lock`), and what collides all the same is repeated (`transaction`). No
+//! Claims, results, verdicts and the reading of samples are grouped within a process (`lane`); every other intent is a short
+//! transaction of its own. Rows are locked in one order (`lock`), and what collides all the same is repeated (`transaction`). No
 //! transaction is open while a model is called.
 
 /// A statement of `schemas/postgres/`.
@@ -40,9 +40,11 @@ mod tasks;
 mod totals;
 mod traffic;
 mod transaction;
+mod verdict;
 
 use agentwrite::ports::{ClaimTask, RecordResult, Recorded, StoreError};
-use agentwrite::task::ClaimedTask;
+use agentwrite::sample::SampleContext;
+use agentwrite::task::{ClaimedTask, TaskKey};
 use sqlx::{PgConnection, PgPool};
 
 pub use connect::{ConnectError, SCHEMA_VERSION};
@@ -50,6 +52,12 @@ pub use connect::{ConnectError, SCHEMA_VERSION};
 use connect::Size;
 use lane::{Lane, Work};
 use transaction::{Boxed, transact};
+use verdict::Judged;
+
+/// Most claims, results or verdicts in one transaction.
+const MOST_WRITTEN: usize = 256;
+/// Most samples read at once for their tasks: each may be long.
+const MOST_READ: usize = 64;
 
 /// The checkpoint store of the distributed edition.
 pub struct PostgresStore {
@@ -57,6 +65,8 @@ pub struct PostgresStore {
     server: String,
     claims: Lane<ClaimTask, Option<ClaimedTask>>,
     results: Lane<RecordResult, Recorded>,
+    verdicts: Lane<Judged, ()>,
+    loads: Lane<TaskKey, Option<SampleContext>>,
     writers: PgPool,
     readers: PgPool,
 }
@@ -81,18 +91,44 @@ impl PostgresStore {
 
     async fn sized(url: &str, size: Size) -> Result<Self, StoreError> {
         let pools = connect::connect(url, size).await.map_err(|error| StoreError::new("connect", error))?;
-        let claims =
-            Work { intent: "claim_task", task: |claim: &ClaimTask| &claim.task, run: claim::claim_tasks, tidy: None };
+        let claims = Work {
+            intent: "claim_task",
+            most: MOST_WRITTEN,
+            writes: true,
+            task: |claim: &ClaimTask| &claim.task,
+            run: claim::claim_tasks,
+            tidy: None,
+        };
         let results = Work {
             intent: "record_result",
+            most: MOST_WRITTEN,
+            writes: true,
             task: |record: &RecordResult| &record.task,
             run: record::record_results,
             tidy: Some(totals::fold),
+        };
+        let verdicts = Work {
+            intent: "record_verdict",
+            most: MOST_WRITTEN,
+            writes: true,
+            task: Judged::task,
+            run: verdict::record_verdicts,
+            tidy: None,
+        };
+        let loads = Work {
+            intent: "load_sample",
+            most: MOST_READ,
+            writes: false,
+            task: |task: &TaskKey| task,
+            run: load::load_for_tasks,
+            tidy: None,
         };
         Ok(Self {
             server: pools.server,
             claims: Lane::start(pools.writers.clone(), claims),
             results: Lane::start(pools.writers.clone(), results),
+            verdicts: Lane::start(pools.writers.clone(), verdicts),
+            loads: Lane::start(pools.readers.clone(), loads),
             writers: pools.writers,
             readers: pools.readers,
         })
@@ -119,6 +155,8 @@ impl PostgresStore {
     pub async fn close(&self) {
         self.claims.close().await;
         self.results.close().await;
+        self.verdicts.close().await;
+        self.loads.close().await;
         self.readers.close().await;
         self.writers.close().await;
     }
