@@ -41,6 +41,7 @@ mod totals;
 mod traffic;
 mod transaction;
 mod verdict;
+mod written;
 
 use agentwrite::ports::{ClaimTask, RecordResult, Recorded, StoreError};
 use agentwrite::sample::SampleContext;
@@ -51,7 +52,7 @@ pub use connect::{ConnectError, SCHEMA_VERSION};
 
 use connect::Size;
 use lane::{Lane, Work};
-use transaction::{Boxed, transact};
+use transaction::{Boxed, Opening, transact};
 use verdict::Judged;
 
 /// Most claims, results or verdicts in one transaction.
@@ -94,7 +95,7 @@ impl PostgresStore {
         let claims = Work {
             intent: "claim_task",
             most: MOST_WRITTEN,
-            writes: true,
+            opening: Some(|claims: &[ClaimTask]| Opening::at_work_on(claims.iter().map(|claim| &claim.task.run))),
             task: |claim: &ClaimTask| &claim.task,
             run: claim::claim_tasks,
             tidy: None,
@@ -102,7 +103,9 @@ impl PostgresStore {
         let results = Work {
             intent: "record_result",
             most: MOST_WRITTEN,
-            writes: true,
+            opening: Some(|records: &[RecordResult]| {
+                Opening::at_work_on(records.iter().map(|record| &record.task.run))
+            }),
             task: |record: &RecordResult| &record.task,
             run: record::record_results,
             tidy: Some(totals::fold),
@@ -110,7 +113,8 @@ impl PostgresStore {
         let verdicts = Work {
             intent: "record_verdict",
             most: MOST_WRITTEN,
-            writes: true,
+            // One that is lost with the server's last moments is given again: its sample is unjudged then.
+            opening: Some(|verdicts: &[Judged]| Opening::at_work_on(verdicts.iter().map(|it| &it.task().run)).lax()),
             task: Judged::task,
             run: verdict::record_verdicts,
             tidy: None,
@@ -118,7 +122,7 @@ impl PostgresStore {
         let loads = Work {
             intent: "load_sample",
             most: MOST_READ,
-            writes: false,
+            opening: None,
             task: |task: &TaskKey| task,
             run: load::load_for_tasks,
             tidy: None,
@@ -167,6 +171,21 @@ impl PostgresStore {
         D: Send + Sync,
         F: for<'c> Fn(&'c mut PgConnection, &'c D) -> Boxed<'c, Result<T, sqlx::Error>> + Send + Sync,
     {
-        transact(&self.writers, &data, work).await.map_err(|error| StoreError::new(intent, error))
+        self.write_after(&Opening::plain(), intent, data, work).await
+    }
+
+    /// The same with what goes into the message that begins it.
+    async fn write_after<D, T, F>(
+        &self,
+        opening: &Opening,
+        intent: &'static str,
+        data: D,
+        work: F,
+    ) -> Result<T, StoreError>
+    where
+        D: Send + Sync,
+        F: for<'c> Fn(&'c mut PgConnection, &'c D) -> Boxed<'c, Result<T, sqlx::Error>> + Send + Sync,
+    {
+        transact(&self.writers, opening, &data, work).await.map_err(|error| StoreError::new(intent, error))
     }
 }

@@ -5,7 +5,6 @@ use agentwrite::ports::{StoreError, Verdict};
 use agentwrite::task::{Kind, TaskKey};
 use sqlx::PgConnection;
 
-use super::lock;
 use super::rows::{column, remark};
 use super::transaction::Boxed;
 use crate::columns::to_json;
@@ -39,9 +38,6 @@ pub(super) fn record_verdicts<'c>(
     verdicts: &'c [Judged],
 ) -> Boxed<'c, Result<Vec<()>, sqlx::Error>> {
     Box::pin(async move {
-        lock::runs(connection, verdicts.iter().map(|judged| &judged.about.run)).await?;
-        // One that is lost with the server's last moments is given again: its sample is unjudged then.
-        sqlx::query("set local synchronous_commit = off").execute(&mut *connection).await?;
         sqlx::query(sql!("verdict_set"))
             .bind(column(verdicts, |judged| judged.about.run.as_str()))
             .bind(column(verdicts, |judged| judged.about.subject.as_str()))
