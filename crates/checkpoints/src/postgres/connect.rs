@@ -22,8 +22,8 @@ pub(super) struct Size {
 }
 
 impl Size {
-    /// A process that serves: the two lanes, and intents with a transaction of their own.
-    pub(super) const SERVICE: Self = Self { writers: 5, readers: 3 };
+    /// A process that serves: the lanes, intents with a transaction of their own, and what is read beside them.
+    pub(super) const SERVICE: Self = Self { writers: 6, readers: 2 };
     /// A command, which asks one thing after the other.
     pub(super) const COMMAND: Self = Self { writers: 1, readers: 1 };
 }

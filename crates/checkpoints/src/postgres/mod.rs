@@ -132,7 +132,8 @@ impl PostgresStore {
             claims: Lane::start(pools.writers.clone(), claims),
             results: Lane::start(pools.writers.clone(), results),
             verdicts: Lane::start(pools.writers.clone(), verdicts),
-            loads: Lane::start(pools.readers.clone(), loads),
+            // These connections' plans suit statements that go from a few rows to their keys.
+            loads: Lane::start(pools.writers.clone(), loads),
             writers: pools.writers,
             readers: pools.readers,
         })
