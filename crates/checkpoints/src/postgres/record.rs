@@ -152,7 +152,7 @@ async fn write_batch(
         .bind(column(&plans, |plan| plan.record.task.run.as_str()))
         .bind(column(&plans, |plan| plan.record.task.subject.as_str()))
         .bind(column(&plans, |plan| i64::from(plan.record.task.revision)))
-        .bind(column(&plans, |plan| plan.plan.as_str()))
+        .bind(column(&plans, |plan| plan.body.as_str()))
         .bind(column(&plans, |plan| plan.chain.as_str()))
         .bind(column(&plans, |plan| plan.record.origin.as_str()))
         .bind(column(&samples, |moved| moved.run))

@@ -31,7 +31,7 @@ pub(super) struct Section<'a> {
 /// An accepted plan.
 pub(super) struct Plan<'a> {
     pub(super) record: &'a RecordResult,
-    pub(super) plan: String,
+    pub(super) body: String,
     pub(super) chain: String,
 }
 
@@ -59,7 +59,7 @@ impl<'a> Written<'a> {
                     written.sections.push(Section { record, hash, chain, words: *words, flags });
                 }
                 TaskResult::Plan { plan, chain } => {
-                    written.plans.push(Plan { record, plan: to_json(plan)?, chain: chain.to_hex() });
+                    written.plans.push(Plan { record, body: to_json(plan)?, chain: chain.to_hex() });
                 }
                 TaskResult::Other(_) => {}
             }
