@@ -44,6 +44,7 @@ impl PlanCall {
             plan: None,
             sections: Vec::new(),
             candidates: Vec::new(),
+            parts: Vec::new(),
             last_prompt_tokens: None,
         };
         Self { context, task }

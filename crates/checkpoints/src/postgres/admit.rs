@@ -77,7 +77,7 @@ pub(super) async fn admit(
         return Ok(0);
     }
     let rows = sqlx::query(sql!("admit_sample"))
-        .bind(run.as_str())
+        .bind(vec![run.as_str(); admits.len()])
         .bind(column(admits, |admit| admit.sample.as_str()))
         .bind(column(admits, |admit| if admit.write { "writing" } else { "planning" }))
         .bind(column(admits, |admit| if admit.write { "planned" } else { "pending" }))

@@ -37,16 +37,19 @@ pub(super) fn text_hash(body: &str) -> String {
     Hash::of("text", &[body]).to_hex()
 }
 
-/// Writes texts, each once. They come after all locks, in the order of their hashes.
-pub(super) async fn write_texts(
-    connection: &mut PgConnection,
-    mut texts: Vec<(String, &str)>,
-) -> Result<(), sqlx::Error> {
+/// Texts in the order of their hashes, each once: so they are written, after all locks.
+pub(super) fn in_order(mut texts: Vec<(String, &str)>) -> Vec<(String, &str)> {
+    texts.sort_unstable();
+    texts.dedup();
+    texts
+}
+
+/// Writes texts.
+pub(super) async fn write_texts(connection: &mut PgConnection, texts: Vec<(String, &str)>) -> Result<(), sqlx::Error> {
     if texts.is_empty() {
         return Ok(());
     }
-    texts.sort_unstable();
-    texts.dedup();
+    let texts = in_order(texts);
     sqlx::query(sql!("record_text"))
         .bind(column(&texts, |(hash, _)| hash.as_str()))
         .bind(column(&texts, |(_, body)| body.as_bytes()))

@@ -7,7 +7,6 @@ use agentwrite::task::ClaimedTask;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
-use super::lock;
 use super::rows::{Keys, column, number};
 use super::transaction::Boxed;
 use crate::columns::{hash, json};
@@ -16,13 +15,10 @@ pub(super) fn claim_tasks<'c>(
     connection: &'c mut PgConnection,
     claims: &'c [ClaimTask],
 ) -> Boxed<'c, Result<Vec<Option<ClaimedTask>>, sqlx::Error>> {
-    Box::pin(async move {
-        lock::runs(connection, claims.iter().map(|claim| &claim.task.run)).await?;
-        claim_locked(connection, claims).await
-    })
+    Box::pin(claim_locked(connection, claims))
 }
 
-/// The same where the runs are locked already.
+/// The runs are locked.
 pub(super) async fn claim_locked(
     connection: &mut PgConnection,
     claims: &[ClaimTask],
@@ -59,26 +55,4 @@ fn claimed(claim: &ClaimTask, row: &PgRow) -> Result<ClaimedTask, sqlx::Error> {
         crashes: number(row, "crashes")?,
         hint: json(row.try_get("hint")?)?,
     })
-}
-
-/// An attempt to be started.
-pub(super) struct Start<'a> {
-    pub(super) task: &'a ClaimedTask,
-    pub(super) now: i64,
-}
-
-pub(super) async fn start_attempts(connection: &mut PgConnection, starts: &[Start<'_>]) -> Result<(), sqlx::Error> {
-    if starts.is_empty() {
-        return Ok(());
-    }
-    let query = sqlx::query(sql!("attempt_start")).bind(column(starts, |start| start.task.attempt.as_str()));
-    Keys::of(starts.iter().map(|start| &start.task.key))
-        .bind(query)
-        .bind(column(starts, |start| i64::from(start.task.generation)))
-        .bind(column(starts, |start| start.task.fence))
-        .bind(column(starts, |start| start.task.owner.as_str()))
-        .bind(column(starts, |start| start.now))
-        .execute(connection)
-        .await?;
-    Ok(())
 }

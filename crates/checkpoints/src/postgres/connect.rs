@@ -8,7 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, SqlSafeStr};
 
 /// The schema version that this build reads and writes.
-pub const SCHEMA_VERSION: i64 = 2;
+pub const SCHEMA_VERSION: i64 = 3;
 
 /// How long the first connection may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -22,8 +22,8 @@ pub(super) struct Size {
 }
 
 impl Size {
-    /// A process that serves: the two lanes, and intents with a transaction of their own.
-    pub(super) const SERVICE: Self = Self { writers: 5, readers: 3 };
+    /// A process that serves: the lanes, intents with a transaction of their own, and what is read beside them.
+    pub(super) const SERVICE: Self = Self { writers: 6, readers: 2 };
     /// A command, which asks one thing after the other.
     pub(super) const COMMAND: Self = Self { writers: 1, readers: 1 };
 }
@@ -192,6 +192,8 @@ pub(super) async fn connect(url: &str, size: Size) -> Result<Pools, ConnectError
         ("enable_hashjoin", "off"),
         ("enable_mergejoin", "off"),
         ("enable_material", "off"),
+        // Nothing about their values would change a plan, so they are not planned again for each set of them.
+        ("plan_cache_mode", "force_generic_plan"),
     ]);
     let reading = target.options.options([("enable_seqscan", "off")]);
     Ok(Pools {
@@ -221,6 +223,7 @@ pub(super) async fn migrate(url: &str) -> Result<(), ConnectError> {
     let all = vec![
         migration(1, "checkpoints", include_str!("../../../../schemas/migrations/postgres/0001_checkpoints.sql")),
         migration(2, "slots", include_str!("../../../../schemas/migrations/postgres/0002_slots.sql")),
+        migration(3, "texts", include_str!("../../../../schemas/migrations/postgres/0003_texts.sql")),
     ];
     let outcome = Migrator::with_migrations(all).run(&mut connection).await;
     let _ = connection.close().await;

@@ -10,6 +10,7 @@ use sqlx::{PgConnection, Row};
 use super::follow_up::add_outbox;
 use super::room::{Room, Waiting};
 use super::rows::{column, task_key};
+use super::transaction::Opening;
 use super::{PostgresStore, admit, lock, report, rescue};
 use crate::columns::to_json;
 
@@ -75,10 +76,9 @@ impl DispatchStore for PostgresStore {
         if ids.is_empty() {
             return Ok(());
         }
-        self.write("delete_outbox", ids, |connection, ids| {
+        // A row that comes back with a crash is published twice, which harms nobody.
+        self.write_after(&Opening::plain().lax(), "delete_outbox", ids, |connection, ids| {
             Box::pin(async move {
-                // A row that comes back with a crash is published twice, which harms nobody.
-                sqlx::query("set local synchronous_commit = off").execute(&mut *connection).await?;
                 sqlx::query(sql!("outbox_delete")).bind(*ids).execute(connection).await?;
                 Ok(())
             })

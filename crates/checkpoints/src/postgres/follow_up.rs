@@ -7,7 +7,6 @@ use agentwrite::ports::{ClaimNext, FollowUp, OutboxRow, RecordResult, Recorded, 
 use agentwrite::task::{ClaimedTask, Hint, NewTask, TaskKey};
 use sqlx::{PgConnection, Row};
 
-use super::claim::{Start, start_attempts};
 use super::modes::Modes;
 use super::record::Accepted;
 use super::rows::{Keys, column, task_key};
@@ -36,13 +35,8 @@ pub(super) async fn follow_up(
         return Ok(recorded);
     }
     // A task that was there already is neither claimed nor published; of two results that make the same one, the first does.
-    let mut created = write_next(connection, &nexts).await?;
+    let mut created = write_next(connection, records, &nexts).await?;
     nexts.retain(|next| created.remove(&next.task.key));
-    let starts: Vec<Start<'_>> = nexts
-        .iter()
-        .filter_map(|next| next.claimed.as_ref().map(|task| Start { task, now: records[next.record].now.0 }))
-        .collect();
-    start_attempts(connection, &starts).await?;
     let published: Vec<(&TaskKey, Timestamp)> =
         nexts.iter().filter_map(|next| next.published_at.map(|at| (&next.task.key, at))).collect();
     let mut rows = add_outbox(connection, &published).await?.into_iter();
@@ -109,8 +103,12 @@ fn next_task<'a>(
     }
 }
 
-/// Writes the follow-up tasks; returns those that were not there yet.
-async fn write_next(connection: &mut PgConnection, nexts: &[Next<'_>]) -> Result<HashSet<TaskKey>, sqlx::Error> {
+/// Writes the follow-up tasks with the attempts of those that are claimed; returns those that were not there yet.
+async fn write_next(
+    connection: &mut PgConnection,
+    records: &[RecordResult],
+    nexts: &[Next<'_>],
+) -> Result<HashSet<TaskKey>, sqlx::Error> {
     let claimed = |next: &Next<'_>| next.claimed.is_some();
     let rows = Keys::of(nexts.iter().map(|next| &next.task.key))
         .bind(sqlx::query(sql!("record_next")))
@@ -124,6 +122,7 @@ async fn write_next(connection: &mut PgConnection, nexts: &[Next<'_>]) -> Result
         .bind(column(nexts, |next| i64::from(claimed(next))))
         .bind(column(nexts, |next| next.claimed.as_ref().map(|task| task.attempt.as_str())))
         .bind(column(nexts, |next| i64::from(next.generation)))
+        .bind(column(nexts, |next| records[next.record].now.0))
         .fetch_all(connection)
         .await?;
     rows.iter().map(|row| task_key(row, 0)).collect()

@@ -1,20 +1,19 @@
-//! A lane carries the hot intents of one process, claims or results: whatever waits goes into one transaction, so that its
-//! round trips and its fsync are shared.
+//! A lane carries hot intents of one process, all of one sort: whatever waits goes into one transaction, so that its round
+//! trips and its fsync are shared. Where nothing is written, what waits goes into one set of statements without one.
 //!
-//! When a transaction fails, its intents are parted in halves and tried again, so that only the one at fault fails. Replies
+//! When a set fails, its intents are parted in halves and tried again, so that only the one at fault fails. Replies
 //! are sent after the commit, never before.
 
 use std::collections::HashSet;
 
 use agentwrite::ports::StoreError;
 use agentwrite::task::TaskKey;
-use sqlx::{PgConnection, PgPool};
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, PgPool, Postgres};
 use tokio::sync::{mpsc, oneshot};
 
-use super::transaction::{Boxed, is_gone, transact};
+use super::transaction::{Boxed, Opening, is_gone, transact_on};
 
-/// Most intents in one transaction.
-const MOST_INTENTS: usize = 256;
 /// After so many transactions the counters are folded.
 const FOLD_AFTER: u32 = 200;
 
@@ -27,18 +26,42 @@ enum Job<I, O> {
 
 type SetWise<I, O> = for<'c> fn(&'c mut PgConnection, &'c [I]) -> Done<'c, Vec<O>>;
 type Tidy = for<'p> fn(&'p PgPool) -> Done<'p, ()>;
+/// The pool tries a connection out whenever it hands one over or takes it back, so a lane keeps its own while it has work.
+type Held = Option<PoolConnection<Postgres>>;
 type Done<'a, T> = Boxed<'a, Result<T, sqlx::Error>>;
 
 /// What a lane does with its intents.
 pub(super) struct Work<I, O> {
     /// The intent's name, for errors.
     pub(super) intent: &'static str,
+    /// Most intents at once.
+    pub(super) most: usize,
+    /// How their transaction begins; none where nothing is written.
+    pub(super) opening: Option<fn(&[I]) -> Opening>,
     /// The task that an intent is about.
     pub(super) task: fn(&I) -> &TaskKey,
     /// Carries a set of intents out, one value each.
     pub(super) run: SetWise<I, O>,
     /// What is done now and then between two transactions.
     pub(super) tidy: Option<Tidy>,
+}
+
+impl<I: Sync, O> Work<I, O> {
+    /// Carries intents out on the connection that is held, or on one that is held from then on.
+    async fn carry_out(&self, pool: &PgPool, held: &mut Held, items: &[I]) -> Result<Vec<O>, sqlx::Error> {
+        let mut connection = match held.take() {
+            Some(connection) => connection,
+            None => pool.acquire().await?,
+        };
+        let outcome = match self.opening {
+            Some(opening) => transact_on(&mut connection, &opening(items), items, self.run).await,
+            None => (self.run)(&mut connection, items).await,
+        };
+        if outcome.is_ok() {
+            *held = Some(connection);
+        }
+        outcome
+    }
 }
 
 /// A handle to a lane.
@@ -77,15 +100,19 @@ impl<I: Send + Sync + 'static, O: Send + 'static> Lane<I, O> {
 async fn drive<I: Send + Sync, O: Send>(pool: PgPool, work: Work<I, O>, mut waiting: mpsc::Receiver<Job<I, O>>) {
     let mut held_back: Vec<Job<I, O>> = Vec::new();
     let mut since_tidy = 0;
+    let mut connection: Held = None;
     loop {
         let mut jobs = std::mem::take(&mut held_back);
         if jobs.is_empty() {
+            if waiting.is_empty() {
+                connection = None;
+            }
             match waiting.recv().await {
                 Some(job) => jobs.push(job),
                 None => return,
             }
         }
-        while jobs.len() < MOST_INTENTS {
+        while jobs.len() < work.most {
             match waiting.try_recv() {
                 Ok(job) => jobs.push(job),
                 Err(_) => break,
@@ -94,7 +121,7 @@ async fn drive<I: Send + Sync, O: Send>(pool: PgPool, work: Work<I, O>, mut wait
         let mut batch = Batch { items: Vec::with_capacity(jobs.len()), replies: Vec::with_capacity(jobs.len()) };
         let mut closing = Vec::new();
         batch.fill(jobs, work.task, &mut held_back, &mut closing);
-        batch.carry_out(&pool, &work).await;
+        batch.carry_out(&pool, &mut connection, &work).await;
         if !closing.is_empty() && held_back.is_empty() {
             for reply in closing {
                 let _ = reply.send(());
@@ -105,6 +132,7 @@ async fn drive<I: Send + Sync, O: Send>(pool: PgPool, work: Work<I, O>, mut wait
         since_tidy += 1;
         if let Some(tidy) = work.tidy.filter(|_| since_tidy >= FOLD_AFTER) {
             since_tidy = 0;
+            connection = None;
             if let Err(error) = tidy(&pool).await {
                 tracing::warn!(%error, "folding the counters failed; they are right all the same");
             }
@@ -144,13 +172,13 @@ impl<I: Send + Sync, O: Send> Batch<I, O> {
         }
     }
 
-    async fn carry_out(self, pool: &PgPool, work: &Work<I, O>) {
+    async fn carry_out(self, pool: &PgPool, connection: &mut Held, work: &Work<I, O>) {
         let mut parts = vec![self];
         while let Some(mut part) = parts.pop() {
             if part.items.is_empty() {
                 continue;
             }
-            match transact(pool, part.items.as_slice(), work.run).await {
+            match work.carry_out(pool, connection, &part.items).await {
                 Ok(values) => {
                     for (reply, value) in part.replies.into_iter().zip(values) {
                         let _ = reply.send(Ok(value));

@@ -12,12 +12,19 @@ fn key(what: &str, run: &str) -> i64 {
     Hash::of(what, &[run]).to_u64().cast_signed()
 }
 
+/// The keys of runs' locks, in the order in which they are taken.
+pub(super) fn run_keys<'a>(runs: impl IntoIterator<Item = &'a RunId>) -> BTreeSet<i64> {
+    // One set of intents is about few runs, often one, and each key is a hash.
+    let runs: BTreeSet<&RunId> = runs.into_iter().collect();
+    runs.into_iter().map(|run| key("run", run.as_str())).collect()
+}
+
 /// Many may be at work on a run at once; while they are, nobody changes it as a whole.
 pub(super) async fn runs<'a>(
     connection: &mut PgConnection,
     runs: impl IntoIterator<Item = &'a RunId>,
 ) -> Result<(), sqlx::Error> {
-    let keys: BTreeSet<i64> = runs.into_iter().map(|run| key("run", run.as_str())).collect();
+    let keys = run_keys(runs);
     sqlx::query(sql!("lock_runs")).bind(keys.into_iter().collect::<Vec<_>>()).execute(connection).await?;
     Ok(())
 }
@@ -42,6 +49,26 @@ pub(super) async fn attempts(
     let rows: Vec<(String, String)> =
         sqlx::query_as(sql!("lock_attempts")).bind(attempts).fetch_all(connection).await?;
     Ok(rows.into_iter().collect())
+}
+
+/// How a locked attempt stands.
+pub(super) struct Attempt {
+    pub(super) outcome: String,
+    /// What is reserved for its call; 0 if nothing is.
+    pub(super) reserved_nanousd: i64,
+}
+
+/// Locks attempts and then the samples that tasks are about; returns how the attempts that exist stand.
+pub(super) async fn attempts_and_samples<'a>(
+    connection: &mut PgConnection,
+    attempts: Vec<&str>,
+    tasks: impl IntoIterator<Item = &'a TaskKey>,
+) -> Result<HashMap<String, Attempt>, sqlx::Error> {
+    let (runs, samples) = pairs(tasks);
+    let rows: Vec<(String, String, i64)> =
+        sqlx::query_as(sql!("record_lock")).bind(attempts).bind(runs).bind(samples).fetch_all(connection).await?;
+    let attempt = |(id, outcome, reserved_nanousd)| (id, Attempt { outcome, reserved_nanousd });
+    Ok(rows.into_iter().map(attempt).collect())
 }
 
 /// Locks the samples that tasks are about.

@@ -1,7 +1,7 @@
 //! The store on PostgreSQL: several processes write at once, each statement right under READ COMMITTED.
 //!
-//! Claims and results of one process are grouped into few transactions (`lane`); every other intent is a short transaction
-//! of its own. Rows are locked in one order (`lock`), and what collides all the same is repeated (`transaction`). No
+//! Claims, results, verdicts and the reading of samples are grouped within a process (`lane`); every other intent is a short
+//! transaction of its own. Rows are locked in one order (`lock`), and what collides all the same is repeated (`transaction`). No
 //! transaction is open while a model is called.
 
 /// A statement of `schemas/postgres/`.
@@ -40,16 +40,25 @@ mod tasks;
 mod totals;
 mod traffic;
 mod transaction;
+mod verdict;
+mod written;
 
 use agentwrite::ports::{ClaimTask, RecordResult, Recorded, StoreError};
-use agentwrite::task::ClaimedTask;
+use agentwrite::sample::SampleContext;
+use agentwrite::task::{ClaimedTask, TaskKey};
 use sqlx::{PgConnection, PgPool};
 
 pub use connect::{ConnectError, SCHEMA_VERSION};
 
 use connect::Size;
 use lane::{Lane, Work};
-use transaction::{Boxed, transact};
+use transaction::{Boxed, Opening, transact};
+use verdict::Judged;
+
+/// Most claims, results or verdicts in one transaction.
+const MOST_WRITTEN: usize = 256;
+/// Most samples read at once for their tasks: each may be long.
+const MOST_READ: usize = 64;
 
 /// The checkpoint store of the distributed edition.
 pub struct PostgresStore {
@@ -57,6 +66,8 @@ pub struct PostgresStore {
     server: String,
     claims: Lane<ClaimTask, Option<ClaimedTask>>,
     results: Lane<RecordResult, Recorded>,
+    verdicts: Lane<Judged, ()>,
+    loads: Lane<TaskKey, Option<SampleContext>>,
     writers: PgPool,
     readers: PgPool,
 }
@@ -81,18 +92,48 @@ impl PostgresStore {
 
     async fn sized(url: &str, size: Size) -> Result<Self, StoreError> {
         let pools = connect::connect(url, size).await.map_err(|error| StoreError::new("connect", error))?;
-        let claims =
-            Work { intent: "claim_task", task: |claim: &ClaimTask| &claim.task, run: claim::claim_tasks, tidy: None };
+        let claims = Work {
+            intent: "claim_task",
+            most: MOST_WRITTEN,
+            opening: Some(|claims: &[ClaimTask]| Opening::at_work_on(claims.iter().map(|claim| &claim.task.run))),
+            task: |claim: &ClaimTask| &claim.task,
+            run: claim::claim_tasks,
+            tidy: None,
+        };
         let results = Work {
             intent: "record_result",
+            most: MOST_WRITTEN,
+            opening: Some(|records: &[RecordResult]| {
+                Opening::at_work_on(records.iter().map(|record| &record.task.run))
+            }),
             task: |record: &RecordResult| &record.task,
             run: record::record_results,
             tidy: Some(totals::fold),
+        };
+        let verdicts = Work {
+            intent: "record_verdict",
+            most: MOST_WRITTEN,
+            // One that is lost with the server's last moments is given again: its sample is unjudged then.
+            opening: Some(|verdicts: &[Judged]| Opening::at_work_on(verdicts.iter().map(|it| &it.task().run)).lax()),
+            task: Judged::task,
+            run: verdict::record_verdicts,
+            tidy: None,
+        };
+        let loads = Work {
+            intent: "load_sample",
+            most: MOST_READ,
+            opening: None,
+            task: |task: &TaskKey| task,
+            run: load::load_for_tasks,
+            tidy: None,
         };
         Ok(Self {
             server: pools.server,
             claims: Lane::start(pools.writers.clone(), claims),
             results: Lane::start(pools.writers.clone(), results),
+            verdicts: Lane::start(pools.writers.clone(), verdicts),
+            // These connections' plans suit statements that go from a few rows to their keys.
+            loads: Lane::start(pools.writers.clone(), loads),
             writers: pools.writers,
             readers: pools.readers,
         })
@@ -119,6 +160,8 @@ impl PostgresStore {
     pub async fn close(&self) {
         self.claims.close().await;
         self.results.close().await;
+        self.verdicts.close().await;
+        self.loads.close().await;
         self.readers.close().await;
         self.writers.close().await;
     }
@@ -129,6 +172,21 @@ impl PostgresStore {
         D: Send + Sync,
         F: for<'c> Fn(&'c mut PgConnection, &'c D) -> Boxed<'c, Result<T, sqlx::Error>> + Send + Sync,
     {
-        transact(&self.writers, &data, work).await.map_err(|error| StoreError::new(intent, error))
+        self.write_after(&Opening::plain(), intent, data, work).await
+    }
+
+    /// The same with what goes into the message that begins it.
+    async fn write_after<D, T, F>(
+        &self,
+        opening: &Opening,
+        intent: &'static str,
+        data: D,
+        work: F,
+    ) -> Result<T, StoreError>
+    where
+        D: Send + Sync,
+        F: for<'c> Fn(&'c mut PgConnection, &'c D) -> Boxed<'c, Result<T, sqlx::Error>> + Send + Sync,
+    {
+        transact(&self.writers, opening, &data, work).await.map_err(|error| StoreError::new(intent, error))
     }
 }

@@ -1,5 +1,7 @@
 //! The store as the shard packer sees it, on PostgreSQL.
 
+use std::collections::HashMap;
+
 use agentwrite::failure::ErrorCode;
 use agentwrite::ids::{RunId, SampleId, Timestamp};
 use agentwrite::ports::{
@@ -7,10 +9,12 @@ use agentwrite::ports::{
 };
 use agentwrite::sample::SampleContext;
 use async_trait::async_trait;
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
 use super::report::state;
 use super::rows::{number, remark, wide};
+use super::verdict::Judged;
 use super::{PostgresStore, load, lock};
 use crate::columns::{Unsound, json, to_json};
 
@@ -25,12 +29,8 @@ impl PackStore for PostgresStore {
             .fetch_all(&mut *connection)
             .await
             .map_err(fail)?;
-        let mut contexts = Vec::with_capacity(samples.len());
-        for sample in samples {
-            let context = load::load_context(&mut connection, run, &SampleId::new(sample)).await.map_err(fail)?;
-            contexts.extend(context);
-        }
-        Ok(contexts)
+        let samples: Vec<SampleId> = samples.into_iter().map(SampleId::new).collect();
+        load::load_contexts(&mut connection, run, &samples).await.map_err(fail)
     }
 
     async fn record_verdict(
@@ -41,27 +41,7 @@ impl PackStore for PostgresStore {
         verdict: &Verdict,
         _now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.write(
-            "record_verdict",
-            (run, sample, revision, verdict),
-            |connection, (run, sample, revision, verdict)| {
-                Box::pin(async move {
-                    lock::runs(connection, [*run]).await?;
-                    let rejected = verdict.rejected.as_ref();
-                    sqlx::query(sql!("verdict_set"))
-                        .bind(run.as_str())
-                        .bind(sample.as_str())
-                        .bind(i64::from(*revision))
-                        .bind(to_json(verdict)?)
-                        .bind(rejected.map(|(code, _)| code.as_str()))
-                        .bind(rejected.map(|(_, reason)| remark(reason)))
-                        .execute(connection)
-                        .await?;
-                    Ok(())
-                })
-            },
-        )
-        .await
+        self.verdicts.carry_out(Judged::new(run, sample, revision, verdict)?).await
     }
 
     async fn closable(&self, run: &RunId) -> Result<Vec<Range>, StoreError> {
@@ -148,11 +128,7 @@ impl PackStore for PostgresStore {
             .fetch_all(&mut *connection)
             .await
             .map_err(fail)?;
-        let mut samples = Vec::with_capacity(rows.len());
-        for row in rows {
-            samples.extend(complete_one(&mut connection, run, &row).await.map_err(fail)?);
-        }
-        Ok(samples)
+        complete(&mut connection, run, &rows).await.map_err(fail)
     }
 }
 
@@ -171,38 +147,49 @@ impl PostgresStore {
         let mut connection = self.readers.acquire().await.map_err(fail)?;
         let rows =
             sqlx::query(sql).bind(run.as_str()).bind(range.number()).fetch_all(&mut *connection).await.map_err(fail)?;
-        let mut samples = Vec::with_capacity(rows.len());
-        for row in rows {
-            samples.extend(packed_one(&mut connection, run, &row).await.map_err(fail)?);
-        }
-        Ok(samples)
+        packed(&mut connection, run, &rows).await.map_err(fail)
     }
 }
 
-async fn packed_one(
+/// Reads the samples that rows name, each with its row.
+async fn contexts<'r>(
     connection: &mut PgConnection,
     run: &RunId,
-    row: &sqlx::postgres::PgRow,
-) -> Result<Option<PackedSample>, sqlx::Error> {
-    let sample = SampleId::new(row.try_get::<String, _>(0)?);
-    let Some(context) = load::load_context(connection, run, &sample).await? else { return Ok(None) };
-    Ok(Some(PackedSample { context, verdict: json(row.try_get(1)?)?, config_version: number(row, 2)? }))
+    rows: &'r [PgRow],
+) -> Result<Vec<(SampleContext, &'r PgRow)>, sqlx::Error> {
+    let ids: Vec<SampleId> = rows
+        .iter()
+        .map(|row| Ok(SampleId::new(row.try_get::<String, _>("sample")?)))
+        .collect::<Result<_, sqlx::Error>>()?;
+    let mut rows_of: HashMap<&SampleId, &PgRow> = ids.iter().zip(rows).collect();
+    let found = load::load_contexts(connection, run, &ids).await?;
+    let with_row = |context: SampleContext| rows_of.remove(&context.sample).map(|row| (context, row));
+    Ok(found.into_iter().filter_map(with_row).collect())
 }
 
-async fn complete_one(
+async fn packed(connection: &mut PgConnection, run: &RunId, rows: &[PgRow]) -> Result<Vec<PackedSample>, sqlx::Error> {
+    let packed_one = |(context, row): (SampleContext, &PgRow)| {
+        let verdict = json(row.try_get("verdict")?)?;
+        Ok(PackedSample { context, verdict, config_version: number(row, "config_version")? })
+    };
+    contexts(connection, run, rows).await?.into_iter().map(packed_one).collect()
+}
+
+async fn complete(
     connection: &mut PgConnection,
     run: &RunId,
-    row: &sqlx::postgres::PgRow,
-) -> Result<Option<CompleteSample>, sqlx::Error> {
-    let sample = SampleId::new(row.try_get::<String, _>("sample")?);
-    let Some(context) = load::load_context(connection, run, &sample).await? else { return Ok(None) };
-    let code: Option<&str> = row.try_get("code")?;
-    Ok(Some(CompleteSample {
-        context,
-        state: state(row)?,
-        code: code.map(str::parse).transpose().map_err(|error| Unsound(format!("{error}")))?,
-        config_version: number(row, "config_version")?,
-    }))
+    rows: &[PgRow],
+) -> Result<Vec<CompleteSample>, sqlx::Error> {
+    let complete_one = |(context, row): (SampleContext, &PgRow)| {
+        let code: Option<&str> = row.try_get("code")?;
+        Ok(CompleteSample {
+            context,
+            state: state(row)?,
+            code: code.map(str::parse).transpose().map_err(|error| Unsound(format!("{error}")))?,
+            config_version: number(row, "config_version")?,
+        })
+    };
+    contexts(connection, run, rows).await?.into_iter().map(complete_one).collect()
 }
 
 async fn close(

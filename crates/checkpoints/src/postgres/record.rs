@@ -1,20 +1,21 @@
-//! `record_result`, for a whole batch at once: about a dozen statements whatever the number of results.
+//! `record_result`, for a whole batch at once: a handful of statements whatever the number of results.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 
 use agentwrite::ids::AttemptId;
-use agentwrite::ports::{FollowUp, RecordResult, Recorded, TaskResult};
+use agentwrite::ports::{RecordResult, Recorded, TaskResult};
 use agentwrite::task::TaskKey;
 use sqlx::{PgConnection, Row};
 
-use super::answers::{Kept, keep_answers, text_hash, write_texts};
+use super::answers::{Kept, in_order, keep_answers};
 use super::follow_up::follow_up;
-use super::lock;
+use super::lock::{self, Attempt};
 use super::modes::Modes;
 use super::rows::{Keys, column, number, task_key, wide};
 use super::tail::claim_best;
 use super::totals::Sums;
 use super::transaction::Boxed;
+use super::written::Written;
 use crate::acceptance::{not_accepted, outcome};
 use crate::columns::to_json;
 
@@ -25,15 +26,20 @@ pub(super) struct Accepted {
 }
 
 /// The batch with what became of each result.
-struct Batch<'a> {
+pub(super) struct Batch<'a> {
     records: &'a [RecordResult],
     verdicts: Vec<Option<Accepted>>,
 }
 
 impl<'a> Batch<'a> {
-    fn accepted(&self) -> Vec<&'a RecordResult> {
+    pub(super) fn accepted(&self) -> Vec<&'a RecordResult> {
         let pairs = self.records.iter().zip(&self.verdicts);
         pairs.filter(|(_, verdict)| verdict.is_some()).map(|(record, _)| record).collect()
+    }
+
+    /// Each result with whether it was accepted.
+    fn pairs(&self) -> Vec<(&'a RecordResult, bool)> {
+        self.records.iter().zip(&self.verdicts).map(|(record, verdict)| (record, verdict.is_some())).collect()
     }
 }
 
@@ -42,220 +48,165 @@ pub(super) fn record_results<'c>(
     records: &'c [RecordResult],
 ) -> Boxed<'c, Result<Vec<Recorded>, sqlx::Error>> {
     Box::pin(async move {
-        lock::runs(connection, records.iter().map(|record| &record.task.run)).await?;
         let ids = records.iter().flat_map(|record| [record.attempt.as_str(), record.origin.as_str()]).collect();
-        let outcomes = lock::attempts(connection, ids).await?;
-        lock::samples(connection, records.iter().map(|record| &record.task)).await?;
-        let mut accepted = accept(connection, records, &outcomes).await?;
+        let tasks = records.iter().map(|record| &record.task);
+        let attempts = lock::attempts_and_samples(connection, ids, tasks).await?;
+        let (mut accepted, modes) = accept(connection, records, &attempts).await?;
         let batch = Batch { records, verdicts: column(records, |record| accepted.remove(&record.task)) };
-        let mut sums = Sums::default();
-        end_attempts(connection, &batch, &mut sums).await?;
-        write_results(connection, &batch, &mut sums).await?;
-        move_samples(connection, &batch).await?;
-        let modes = Modes::of(connection, batch.accepted().into_iter().map(|record| &record.task.run)).await?;
+        write_results(connection, &batch, &attempts).await?;
         let mut recorded = follow_up(connection, records, &batch.verdicts, &modes).await?;
         for (index, verdict) in batch.verdicts.iter().enumerate() {
             if verdict.is_none() {
-                let outcome_of = |attempt: &AttemptId| outcomes.get(attempt.as_str()).map(String::as_str);
+                let outcome_of = |attempt: &AttemptId| attempts.get(attempt.as_str()).map(|it| it.outcome.as_str());
                 // The outcomes are those of before it, under its locks.
                 recorded[index] = not_accepted(&records[index], outcome_of);
             }
         }
         claim_best(connection, records, &mut recorded, &modes).await?;
-        sums.write(connection).await?;
         Ok(recorded)
     })
 }
 
-fn is_open(outcomes: &HashMap<String, String>, attempt: &AttemptId) -> bool {
-    outcomes.get(attempt.as_str()).is_some_and(|outcome| outcome == "started" || outcome == "orphaned")
+/// An attempt that stands like this may end with a result.
+fn is_open(attempt: &Attempt) -> bool {
+    attempt.outcome == "started" || attempt.outcome == "orphaned"
 }
 
 async fn accept(
     connection: &mut PgConnection,
     records: &[RecordResult],
-    outcomes: &HashMap<String, String>,
-) -> Result<HashMap<TaskKey, Accepted>, sqlx::Error> {
-    let open: Vec<&RecordResult> = records.iter().filter(|record| is_open(outcomes, &record.attempt)).collect();
+    attempts: &HashMap<String, Attempt>,
+) -> Result<(HashMap<TaskKey, Accepted>, Modes), sqlx::Error> {
+    let (mut accepted, mut modes) = (HashMap::new(), Modes::default());
+    let open = |record: &&RecordResult| attempts.get(record.attempt.as_str()).is_some_and(is_open);
+    let open: Vec<&RecordResult> = records.iter().filter(open).collect();
     if open.is_empty() {
-        return Ok(HashMap::new());
+        return Ok((accepted, modes));
     }
     let rows = Keys::of(open.iter().map(|record| &record.task))
         .bind(sqlx::query(sql!("record_accept")))
         .bind(column(&open, |record| record.context_hash.to_hex()))
         .fetch_all(connection)
         .await?;
-    rows.iter()
-        .map(|row| Ok((task_key(row, 0)?, Accepted { generation: number(row, 5)?, ordinal: row.try_get(6)? })))
-        .collect()
+    for row in &rows {
+        let task = task_key(row, 0)?;
+        modes.add(&task.run, row.try_get("running")?, row.try_get("ordered")?, row.try_get("slots")?);
+        accepted.insert(task, Accepted { generation: number(row, "generation")?, ordinal: row.try_get("ordinal")? });
+    }
+    Ok((accepted, modes))
 }
 
-async fn end_attempts(connection: &mut PgConnection, batch: &Batch<'_>, sums: &mut Sums) -> Result<(), sqlx::Error> {
-    let pairs: Vec<(&RecordResult, bool)> =
-        batch.records.iter().zip(&batch.verdicts).map(|(record, verdict)| (record, verdict.is_some())).collect();
-    let rows = sqlx::query(sql!("record_attempts"))
-        .bind(column(&pairs, |(record, _)| record.attempt.as_str()))
-        .bind(column(&pairs, |(record, accepted)| outcome(record, *accepted).0.as_str()))
-        .bind(column(&pairs, |(record, accepted)| outcome(record, *accepted).1))
-        .bind(column(&pairs, |(record, _)| record.now.0))
-        .bind(column(&pairs, |(record, _)| record.end.endpoint.as_str()))
-        .bind(column(&pairs, |(record, _)| record.end.model.as_str()))
-        .bind(column(&pairs, |(record, _)| record.end.status.map(i64::from)))
-        .bind(column(&pairs, |(record, _)| record.end.called))
-        .bind(column(&pairs, |(record, _)| wide(record.end.usage.prompt_tokens)))
-        .bind(column(&pairs, |(record, _)| wide(record.end.usage.cached_tokens)))
-        .bind(column(&pairs, |(record, _)| wide(record.end.usage.completion_tokens)))
-        .bind(column(&pairs, |(record, _)| wide(record.end.usage.reasoning_tokens)))
-        .bind(column(&pairs, |(record, _)| wide(record.end.first_token_ms)))
-        .bind(column(&pairs, |(record, _)| wide(record.end.total_ms)))
-        .bind(column(&pairs, |(record, _)| record.end.cost_nanousd.map(wide)))
-        .fetch_all(&mut *connection)
+/// Ends the attempts, keeps texts, sections and plans, moves the samples, and counts.
+async fn write_results(
+    connection: &mut PgConnection,
+    batch: &Batch<'_>,
+    attempts: &HashMap<String, Attempt>,
+) -> Result<(), sqlx::Error> {
+    let kept: Vec<Kept<'_>> = batch.records.iter().filter_map(Kept::of).collect();
+    let mut written = Written::of(batch)?;
+    written.texts.extend(kept.iter().map(Kept::text));
+    write_batch(connection, batch, written).await?;
+    keep_answers(connection, &kept).await?;
+    let others: Vec<&RecordResult> =
+        batch.accepted().into_iter().filter(|record| matches!(record.result, TaskResult::Other(_))).collect();
+    write_others(connection, &others).await?;
+    commit_origins(connection, batch).await?;
+    count(batch, attempts).write(connection).await
+}
+
+async fn write_batch(
+    connection: &mut PgConnection,
+    batch: &Batch<'_>,
+    written: Written<'_>,
+) -> Result<(), sqlx::Error> {
+    let Written { texts, sections, plans, samples } = written;
+    let texts = in_order(texts);
+    let ends = batch.pairs();
+    sqlx::query(sql!("record_batch"))
+        .bind(column(&ends, |(record, _)| record.attempt.as_str()))
+        .bind(column(&ends, |(record, accepted)| outcome(record, *accepted).0.as_str()))
+        .bind(column(&ends, |(record, accepted)| outcome(record, *accepted).1))
+        .bind(column(&ends, |(record, _)| record.now.0))
+        .bind(column(&ends, |(record, _)| record.end.endpoint.as_str()))
+        .bind(column(&ends, |(record, _)| record.end.model.as_str()))
+        .bind(column(&ends, |(record, _)| record.end.status.map(i64::from)))
+        .bind(column(&ends, |(record, _)| record.end.called))
+        .bind(column(&ends, |(record, _)| wide(record.end.usage.prompt_tokens)))
+        .bind(column(&ends, |(record, _)| wide(record.end.usage.cached_tokens)))
+        .bind(column(&ends, |(record, _)| wide(record.end.usage.completion_tokens)))
+        .bind(column(&ends, |(record, _)| wide(record.end.usage.reasoning_tokens)))
+        .bind(column(&ends, |(record, _)| wide(record.end.first_token_ms)))
+        .bind(column(&ends, |(record, _)| wide(record.end.total_ms)))
+        .bind(column(&ends, |(record, _)| record.end.cost_nanousd.map(wide)))
+        .bind(column(&texts, |(hash, _)| hash.as_str()))
+        .bind(column(&texts, |(_, body)| body.as_bytes()))
+        .bind(column(&sections, |section| section.record.task.run.as_str()))
+        .bind(column(&sections, |section| section.record.task.subject.as_str()))
+        .bind(column(&sections, |section| i64::from(section.record.task.revision)))
+        .bind(column(&sections, |section| i64::from(section.record.task.place)))
+        .bind(column(&sections, |section| section.hash.as_str()))
+        .bind(column(&sections, |section| section.chain.as_str()))
+        .bind(column(&sections, |section| i64::from(section.words)))
+        .bind(column(&sections, |section| section.flags.as_str()))
+        .bind(column(&sections, |section| section.record.origin.as_str()))
+        .bind(column(&plans, |plan| plan.record.task.run.as_str()))
+        .bind(column(&plans, |plan| plan.record.task.subject.as_str()))
+        .bind(column(&plans, |plan| i64::from(plan.record.task.revision)))
+        .bind(column(&plans, |plan| plan.body.as_str()))
+        .bind(column(&plans, |plan| plan.chain.as_str()))
+        .bind(column(&plans, |plan| plan.record.origin.as_str()))
+        .bind(column(&samples, |moved| moved.run))
+        .bind(column(&samples, |moved| moved.sample))
+        .bind(column(&samples, |moved| moved.places))
+        .bind(column(&samples, |moved| moved.filled))
+        .bind(column(&samples, |moved| moved.words))
+        .bind(column(&samples, |moved| moved.chain.as_str()))
+        .execute(connection)
         .await?;
-    let by_attempt: HashMap<&str, (&RecordResult, bool)> =
-        pairs.iter().map(|(record, accepted)| (record.attempt.as_str(), (*record, *accepted))).collect();
-    for row in rows {
-        let Some((record, accepted)) = by_attempt.get(row.try_get::<&str, _>(0)?) else { continue };
-        let added = sums.of(record.task.run.as_str());
-        let reserved = row.try_get::<Option<i64>, _>(1)?.unwrap_or(0);
-        added.end(outcome(record, *accepted).0, &record.end, reserved);
-    }
-    let origins: Vec<&str> = pairs
-        .iter()
-        .filter(|(record, accepted)| *accepted && record.origin != record.attempt)
-        .map(|(record, _)| record.origin.as_str())
-        .collect();
+    Ok(())
+}
+
+/// Accepted texts may be earlier attempts' candidates.
+async fn commit_origins(connection: &mut PgConnection, batch: &Batch<'_>) -> Result<(), sqlx::Error> {
+    let earlier = |record: &&RecordResult| record.origin != record.attempt;
+    let origins: Vec<&str> =
+        batch.accepted().into_iter().filter(earlier).map(|record| record.origin.as_str()).collect();
     if !origins.is_empty() {
         sqlx::query(sql!("record_origin")).bind(origins).execute(connection).await?;
     }
     Ok(())
 }
 
-struct Section<'a> {
-    record: &'a RecordResult,
-    hash: String,
-    chain: String,
-    words: u32,
-    flags: String,
-}
-
-async fn write_results(connection: &mut PgConnection, batch: &Batch<'_>, sums: &mut Sums) -> Result<(), sqlx::Error> {
-    let mut texts = Vec::new();
-    let (mut sections, mut plans, mut others) = (Vec::new(), Vec::new(), Vec::new());
-    for record in batch.accepted() {
-        match &record.result {
-            TaskResult::Section { text, words, flags, chain } => {
-                let hash = text_hash(text);
-                texts.push((hash.clone(), text.as_str()));
-                let (chain, flags) = (chain.to_hex(), to_json(flags)?);
-                sections.push(Section { record, hash, chain, words: *words, flags });
-                let added = sums.of(record.task.run.as_str());
-                added.sections += 1;
-                added.words += i64::from(*words);
-            }
-            TaskResult::Plan { plan, chain } => plans.push((record, to_json(plan)?, chain.to_hex())),
-            TaskResult::Other(body) => others.push((record, to_json(body)?)),
+/// What the attempts that end now and the accepted sections add to the counters.
+fn count(batch: &Batch<'_>, attempts: &HashMap<String, Attempt>) -> Sums {
+    let mut sums = Sums::default();
+    let mut counted = HashSet::new();
+    for (record, accepted) in batch.pairs() {
+        let attempt = attempts.get(record.attempt.as_str()).filter(|attempt| is_open(attempt));
+        let Some(attempt) = attempt.filter(|_| counted.insert(&record.attempt)) else { continue };
+        let added = sums.of(record.task.run.as_str());
+        added.end(outcome(record, accepted).0, &record.end, attempt.reserved_nanousd);
+        if let (true, TaskResult::Section { words, .. }) = (accepted, &record.result) {
+            added.sections += 1;
+            added.words += i64::from(*words);
         }
     }
-    let kept: Vec<Kept<'_>> = batch.records.iter().filter_map(Kept::of).collect();
-    texts.extend(kept.iter().map(Kept::text));
-    write_texts(connection, texts).await?;
-    keep_answers(connection, &kept).await?;
-    write_sections(connection, &sections).await?;
-    write_plans(connection, &plans).await?;
-    write_others(connection, &others).await
+    sums
 }
 
-async fn write_sections(connection: &mut PgConnection, sections: &[Section<'_>]) -> Result<(), sqlx::Error> {
-    if sections.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(sql!("record_section"))
-        .bind(column(sections, |section| section.record.task.run.as_str()))
-        .bind(column(sections, |section| section.record.task.subject.as_str()))
-        .bind(column(sections, |section| i64::from(section.record.task.revision)))
-        .bind(column(sections, |section| i64::from(section.record.task.place)))
-        .bind(column(sections, |section| section.hash.as_str()))
-        .bind(column(sections, |section| section.chain.as_str()))
-        .bind(column(sections, |section| i64::from(section.words)))
-        .bind(column(sections, |section| section.flags.as_str()))
-        .bind(column(sections, |section| section.record.origin.as_str()))
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-async fn write_plans(
-    connection: &mut PgConnection,
-    plans: &[(&RecordResult, String, String)],
-) -> Result<(), sqlx::Error> {
-    if plans.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(sql!("record_plan"))
-        .bind(column(plans, |(record, ..)| record.task.run.as_str()))
-        .bind(column(plans, |(record, ..)| record.task.subject.as_str()))
-        .bind(column(plans, |(record, ..)| i64::from(record.task.revision)))
-        .bind(column(plans, |(_, plan, _)| plan.as_str()))
-        .bind(column(plans, |(_, _, chain)| chain.as_str()))
-        .bind(column(plans, |(record, ..)| record.origin.as_str()))
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-async fn write_others(connection: &mut PgConnection, others: &[(&RecordResult, String)]) -> Result<(), sqlx::Error> {
+async fn write_others(connection: &mut PgConnection, others: &[&RecordResult]) -> Result<(), sqlx::Error> {
     if others.is_empty() {
         return Ok(());
     }
-    Keys::of(others.iter().map(|(record, _)| &record.task))
+    let body = |record: &&RecordResult| match &record.result {
+        TaskResult::Other(body) => to_json(body),
+        TaskResult::Section { .. } | TaskResult::Plan { .. } => Ok(String::new()),
+    };
+    Keys::of(others.iter().map(|record| &record.task))
         .bind(sqlx::query(sql!("record_other")))
-        .bind(column(others, |(_, body)| body.as_str()))
-        .bind(column(others, |(record, _)| record.origin.as_str()))
+        .bind(others.iter().map(body).collect::<Result<Vec<_>, _>>()?)
+        .bind(column(others, |record| record.origin.as_str()))
         .execute(connection)
         .await?;
-    Ok(())
-}
-
-/// Parallel mode can fill several places of a sample in one batch; an update sees a row once, so they are added up first.
-async fn move_samples(connection: &mut PgConnection, batch: &Batch<'_>) -> Result<(), sqlx::Error> {
-    let mut filled: BTreeMap<(&str, &str), (i64, i64, String)> = BTreeMap::new();
-    let mut planned = Vec::new();
-    for record in batch.accepted() {
-        let sample = (record.task.run.as_str(), record.task.subject.as_str());
-        for follow_up in &record.follow_ups {
-            match (follow_up, &record.result) {
-                (FollowUp::SamplePlanned { places }, TaskResult::Plan { chain, .. }) => {
-                    planned.push((sample, i64::from(*places), chain.to_hex()));
-                }
-                (FollowUp::PlaceFilled, TaskResult::Section { words, chain, .. }) => {
-                    let entry = filled.entry(sample).or_default();
-                    entry.0 += 1;
-                    entry.1 += i64::from(*words);
-                    entry.2 = chain.to_hex();
-                }
-                _ => {}
-            }
-        }
-    }
-    if !planned.is_empty() {
-        sqlx::query(sql!("record_planned"))
-            .bind(column(&planned, |((run, _), ..)| *run))
-            .bind(column(&planned, |((_, sample), ..)| *sample))
-            .bind(column(&planned, |(_, places, _)| *places))
-            .bind(column(&planned, |(_, _, chain)| chain.as_str()))
-            .execute(&mut *connection)
-            .await?;
-    }
-    let filled: Vec<_> = filled.into_iter().collect();
-    if !filled.is_empty() {
-        sqlx::query(sql!("record_filled"))
-            .bind(column(&filled, |((run, _), _)| *run))
-            .bind(column(&filled, |((_, sample), _)| *sample))
-            .bind(column(&filled, |(_, (places, ..))| *places))
-            .bind(column(&filled, |(_, (_, words, _))| *words))
-            .bind(column(&filled, |(_, (_, _, chain))| chain.as_str()))
-            .execute(connection)
-            .await?;
-    }
     Ok(())
 }

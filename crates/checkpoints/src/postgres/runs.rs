@@ -109,6 +109,13 @@ impl RunStore for PostgresStore {
     }
 
     async fn finish_run(&self, run: &RunId, _now: Timestamp) -> Result<RunState, StoreError> {
+        let fail = |error: sqlx::Error| StoreError::new(format!("finish_run {run}"), error);
+        // Locking the whole run holds everybody up, so it is done only when the run looks as if it had ended.
+        let (state, over): (String, bool) =
+            sqlx::query_as(sql!("run_is_over")).bind(run.as_str()).fetch_one(&self.readers).await.map_err(fail)?;
+        if !over {
+            return run_state(&state).map_err(|error| fail(error.into()));
+        }
         self.write("finish_run", run, |connection, run| {
             Box::pin(async move {
                 lock::run_alone(connection, run).await?;

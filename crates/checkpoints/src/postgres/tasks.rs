@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use sqlx::Row;
 
 use super::rows::{column, task_key};
-use super::{PostgresStore, fail, load};
+use super::{PostgresStore, fail};
 
 #[async_trait]
 impl TaskStore for PostgresStore {
@@ -52,8 +52,6 @@ impl TaskStore for PostgresStore {
     }
 
     async fn load_sample(&self, task: &TaskKey) -> Result<Option<SampleContext>, StoreError> {
-        let fail = |error: sqlx::Error| StoreError::new(format!("load_sample {}", task.subject), error);
-        let mut connection = self.readers.acquire().await.map_err(fail)?;
-        load::load_for_task(&mut connection, task).await.map_err(fail)
+        self.loads.carry_out(task.clone()).await
     }
 }

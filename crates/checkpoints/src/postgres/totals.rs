@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{PgConnection, PgPool};
 
-use super::transaction::{Boxed, transact};
+use super::transaction::{Boxed, Opening, transact};
 use crate::added::Added;
 
 /// Sums by run.
@@ -47,12 +47,11 @@ impl Sums {
 /// Folds the changes into the totals, so that reading them stays cheap. One process at a time; the sum never changes.
 pub(super) fn fold(pool: &PgPool) -> Boxed<'_, Result<(), sqlx::Error>> {
     Box::pin(async move {
-        transact(pool, &(), |connection, ()| {
+        // Nothing is lost with a fold that is lost.
+        transact(pool, &Opening::plain().lax(), &(), |connection, ()| {
             Box::pin(async move {
                 let mine: bool = sqlx::query_scalar(sql!("totals_fold_lock")).fetch_one(&mut *connection).await?;
                 if mine {
-                    // Nothing is lost with a fold that is lost.
-                    sqlx::query("set local synchronous_commit = off").execute(&mut *connection).await?;
                     sqlx::query(sql!("totals_fold")).execute(&mut *connection).await?;
                     sqlx::query(sql!("totals_fold_states")).execute(connection).await?;
                 }
