@@ -7,9 +7,11 @@ mod sampling;
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use agentwrite::config::RunConfig;
 use agentwrite::estimate::Assumptions;
+use agentwrite::ports::ChatModel;
 
 use crate::cli::EstimateArgs;
 use crate::commands::drive;
@@ -40,12 +42,12 @@ pub async fn run(config_file: Option<&Path>, args: EstimateArgs, out: &mut dyn W
     }
     let inputs: Vec<_> = intake.inputs.iter().map(|(input, _)| input).collect();
     let before = assumptions(&args);
-    let sampled = if args.sample == 0 {
-        None
-    } else {
-        let endpoint =
-            if args.simulate { Endpoint::simulated(config.text.seed) } else { Endpoint::configured(&settings)? };
-        Some(sampling::sample(&endpoint, &config.text, &inputs, args.sample, &limits, &before).await?)
+    let sampled = match args.sample {
+        0 => None,
+        count => {
+            let model = model(&settings, &config, args.simulate).await?;
+            Some(sampling::sample(&model, &config.text, &inputs, count, &limits, &before).await?)
+        }
     };
     let after = sampled.as_ref().map_or(before, |sampled| stated(&args, sampled.learn(before)));
     let plans = |at: usize| sampled.as_ref().and_then(|sampled| sampled.plan_of(at));
@@ -58,7 +60,17 @@ pub async fn run(config_file: Option<&Path>, args: EstimateArgs, out: &mut dyn W
     Ok(Exit::Done)
 }
 
-/// The price of a run's models; a warning-free look-up for those that do not pay.
+/// Who makes the plans, after a look that costs nothing.
+async fn model(settings: &Settings, config: &RunConfig, simulate: bool) -> Result<Arc<dyn ChatModel>, Fault> {
+    if simulate {
+        return Ok(Endpoint::simulated(config.text.seed).model);
+    }
+    let endpoint = Endpoint::configured(settings)?;
+    endpoint.look(&config.text.plan.model).await?;
+    Ok(endpoint.model)
+}
+
+/// The price of the models of a run, `named` by its settings and not simulated.
 pub fn pricing(settings: &Settings, config: &RunConfig, named: bool) -> Result<Pricing, Fault> {
     let paid = named && settings.paid_endpoint()?;
     settings.pricing(&[&config.text.plan.model, &config.text.write.model], paid)

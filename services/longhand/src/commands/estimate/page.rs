@@ -188,46 +188,49 @@ fn assumed(outlook: &Outlook) -> String {
 
 /// For programs.
 pub fn json(file: &Path, outlook: &Outlook, pricing: &Pricing, sampled: Option<&Sampled>) -> Value {
+    let of_bands = outlook.bands.iter().map(|(band, totals)| {
+        let mut of_band = totals_json(totals, outlook);
+        of_band["required_words"] = json!(band.as_str());
+        of_band
+    });
+    let listed = pricing
+        .listed
+        .iter()
+        .map(|entry| json!({"model": entry.name, "as_of": entry.as_of, "source": entry.source}))
+        .collect::<Vec<_>>();
+    let mut value = totals_json(&outlook.all, outlook);
+    value["schema"] = json!(1);
+    value["instructions"] = json!(file.display().to_string());
+    value["seconds"] = seconds_json(outlook);
+    value["price"] = json!({"known": outlook.limits.price.is_some(), "listed": listed});
+    value["limits"] = limits_json(&outlook.limits);
+    value["assumptions"] = json!(outlook.assumptions);
+    value["bands"] = of_bands.collect();
+    value["sampled"] = sampled.map_or(Value::Null, sampled_json);
+    value
+}
+
+fn seconds_json(outlook: &Outlook) -> Value {
     let bounds = outlook.bounds();
     let (bound, seconds) = bounds.longest();
-    let retries = 1.0 + outlook.assumptions.retry_share;
-    let mut value = totals_json(&outlook.all, outlook);
-    let whole = json!({
-        "schema": 1,
-        "instructions": file.display().to_string(),
-        "seconds": {
-            "expected": seconds, "high": seconds * retries, "bound": bound,
-            "bounds": {
-                "concurrency": bounds.concurrency, "longest_chain": bounds.chain,
-                "requests_per_minute": bounds.requests, "tokens_per_minute": bounds.tokens,
-            },
+    json!({
+        "expected": seconds, "high": seconds * (1.0 + outlook.assumptions.retry_share), "bound": bound,
+        "bounds": {
+            "concurrency": bounds.concurrency, "longest_chain": bounds.chain,
+            "requests_per_minute": bounds.requests, "tokens_per_minute": bounds.tokens,
         },
-        "price": {
-            "known": outlook.limits.price.is_some(),
-            "listed": pricing.listed.iter().map(|entry| json!({
-                "model": entry.name, "as_of": entry.as_of, "source": entry.source,
-            })).collect::<Vec<_>>(),
+    })
+}
+
+fn sampled_json(sampled: &Sampled) -> Value {
+    let usage = &sampled.usage;
+    json!({
+        "calls": sampled.calls, "plans": sampled.plans(), "failures": sampled.failures,
+        "tokens": {
+            "prompt": usage.prompt_tokens, "cached": usage.cached_tokens, "completion": usage.completion_tokens,
         },
-        "limits": limits_json(&outlook.limits),
-        "assumptions": outlook.assumptions,
-        "bands": outlook.bands.iter().map(|(band, totals)| {
-            let mut of_band = totals_json(totals, outlook);
-            of_band["required_words"] = json!(band.as_str());
-            of_band
-        }).collect::<Vec<_>>(),
-        "sampled": sampled.map(|sampled| json!({
-            "calls": sampled.calls, "plans": sampled.plans(), "failures": sampled.failures,
-            "tokens": {
-                "prompt": sampled.usage.prompt_tokens, "cached": sampled.usage.cached_tokens,
-                "completion": sampled.usage.completion_tokens,
-            },
-            "spend_usd": sampled.cost.map(dollars),
-        })),
-    });
-    if let (Some(value), Value::Object(whole)) = (value.as_object_mut(), whole) {
-        value.extend(whole);
-    }
-    value
+        "spend_usd": sampled.cost.map(dollars),
+    })
 }
 
 fn totals_json(totals: &Totals, outlook: &Outlook) -> Value {

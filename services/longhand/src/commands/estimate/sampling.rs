@@ -17,7 +17,6 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::endpoint::Endpoint;
 use crate::fault::{Exit, Fault};
 
 /// One call and what came of it.
@@ -88,14 +87,13 @@ impl Taken {
 
 /// Makes the plans of `count` inputs, spread over the lengths.
 pub async fn sample(
-    endpoint: &Endpoint,
+    model: &Arc<dyn ChatModel>,
     config: &TextConfig,
     inputs: &[&Input],
     count: usize,
     limits: &Limits,
     assumptions: &Assumptions,
 ) -> Result<Sampled, Fault> {
-    endpoint.look(&config.plan.model).await?;
     let prompts = Prompts::parse(&config.prompts, config.layout)
         .map_err(|error| Fault::usage("prompt_template", "a prompt cannot be used").because(error))?;
     let places = positions(inputs, count, config.seed, assumptions);
@@ -107,7 +105,7 @@ pub async fn sample(
         let start = begun + limits.rpm.map_or(Duration::ZERO, |rpm| Duration::from_mins(1) / rpm.max(1) * nth as u32);
         let call = PlanCall::new(inputs[place].clone());
         let request = call.request(config, &prompts);
-        let (model, slots) = (Arc::clone(&endpoint.model), Arc::clone(&slots));
+        let (model, slots) = (Arc::clone(model), Arc::clone(&slots));
         calls.spawn(async move {
             let _slot = slots.acquire_owned().await.expect("the semaphore is never closed");
             tokio::time::sleep_until(start).await;
