@@ -2,6 +2,9 @@
 //! A call starts no earlier than that, less what a burst may run ahead, and moves it on by the time that its units take. So
 //! nobody polls, and the order of asking is the order of starting.
 
+use std::time::Duration;
+
+use crate::call::StatedLimits;
 use crate::config::Limits;
 use crate::ports::Reserve;
 
@@ -63,6 +66,20 @@ fn tokens(endpoint: &str) -> String {
     format!("tokens {endpoint}")
 }
 
+/// The longest that stated limits close a gate; what is still exhausted then is stated again.
+const LONGEST_STATED: Duration = Duration::from_secs(3_600);
+
+/// For how long the endpoint's own headers say that nothing is left. Dimensions that are limited here anyway do not count:
+/// calls then come at the rate that was agreed on, and a bucket that is empty at the moment is what that looks like.
+pub fn exhausted(stated: &StatedLimits, rpm_known: bool, tpm_known: bool) -> Option<Duration> {
+    let closed = |remaining: Option<u64>, reset: Option<Duration>, known: bool| {
+        reset.filter(|reset| !known && remaining == Some(0) && !reset.is_zero())
+    };
+    let requests = closed(stated.remaining_requests, stated.reset_requests, rpm_known);
+    let tokens = closed(stated.remaining_tokens, stated.reset_tokens, tpm_known);
+    requests.max(tokens).map(|reset| reset.min(LONGEST_STATED))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,5 +122,22 @@ mod tests {
         assert_eq!(give_back("e", 200, &limits), Some((draw.bucket.clone(), 200.0)));
         assert_eq!((free_at, give_back("e", -200, &limits).map(|(_, back)| free_at - back)), (500.0, Some(700.0)));
         assert_eq!(give_back("e", 1, &Limits::default()), None);
+    }
+
+    #[test]
+    fn an_exhausted_limit_closes_until_its_reset_unless_it_is_known() {
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        let stated = StatedLimits {
+            remaining_requests: Some(0),
+            remaining_tokens: Some(0),
+            reset_requests: seconds(6),
+            reset_tokens: seconds(20),
+        };
+        assert_eq!(exhausted(&stated, false, false), seconds(20));
+        assert_eq!(exhausted(&stated, false, true), seconds(6));
+        assert_eq!(exhausted(&stated, true, true), None);
+        assert_eq!(exhausted(&StatedLimits { remaining_requests: Some(1), ..stated }, false, true), None);
+        assert_eq!(exhausted(&StatedLimits { reset_tokens: seconds(86_400), ..stated }, true, false), seconds(3_600));
+        assert_eq!(exhausted(&StatedLimits::default(), false, false), None);
     }
 }

@@ -106,9 +106,9 @@ pub struct SubmitArgs {
     pub limits: LimitFlags,
     #[command(flatten)]
     pub share: ShareArgs,
-    /// The endpoint that writes it, by its name
-    #[arg(long, value_name = "NAME", default_value = crate::wiring::ENDPOINT)]
-    pub endpoint: String,
+    /// The endpoints that make it, by their names [default: the pools of the processes that serve]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    pub endpoint: Vec<String>,
     /// Do not ask before a paid run
     #[arg(long)]
     pub yes: bool,

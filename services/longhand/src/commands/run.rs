@@ -44,7 +44,7 @@ pub async fn run(config_file: Option<&Path>, args: RunArgs, out: &mut dyn Write)
     let folder = Folder::lock(&dir)?;
     let fresh = !folder.has_run();
     if fresh {
-        endpoint.look(&config.text.write.model).await?;
+        endpoint.look(&config.text).await?;
         if endpoint.paid {
             drive::confirm_paid(&intake, &limits, args.yes)?;
         }

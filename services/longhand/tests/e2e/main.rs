@@ -5,6 +5,7 @@ mod bucket;
 mod command_line;
 mod deployment;
 mod endpoint_faults;
+mod endpoint_pools;
 mod first_command;
 mod fleet;
 mod kills;
