@@ -182,8 +182,8 @@ impl Caller {
         let now = self.clock.now();
         let limits = &wish.limits;
         let price = member.terms.price.or(limits.price);
-        let shared =
-            limits.rpm.is_some() || limits.tpm.is_some() || limits.max_cost_nanousd.is_some() || price.is_some();
+        let rated = [limits.rpm, limits.tpm, member.terms.rpm, member.terms.tpm].iter().any(Option::is_some);
+        let shared = rated || limits.max_cost_nanousd.is_some() || price.is_some();
         if !shared {
             return Ok(Reservation::StartAt(now));
         }
@@ -191,7 +191,7 @@ impl Caller {
         self.traffic
             .reserve(Reserve {
                 run: wish.task.key.run.clone(),
-                endpoint: member.name.clone(),
+                budget: self.endpoints.budget(member),
                 attempt: wish.task.attempt.clone(),
                 tokens: wish.tokens,
                 worst_nanousd: worst,
@@ -223,12 +223,14 @@ impl Caller {
     }
 
     async fn settle(&self, wish: &Wish<'_>, member: &Member, usage: Option<&Usage>) {
-        if wish.limits.tpm.is_none() {
+        if wish.limits.tpm.or(member.terms.tpm).is_none() {
             return;
         }
         let used = usage.map_or(0, |usage| usage.prompt_tokens + usage.completion_tokens);
         let unused = wish.tokens as i64 - used as i64;
-        if let Err(error) = self.traffic.settle(&wish.task.key.run, &member.name, unused, self.clock.now()).await {
+        if let Err(error) =
+            self.traffic.settle(&wish.task.key.run, &self.endpoints.budget(member), unused, self.clock.now()).await
+        {
             // The bucket is then a little too careful: no promise depends on it.
             tracing::warn!(%error, "a token reservation could not be given back");
         }
@@ -296,3 +298,6 @@ fn fill(end: &mut AttemptEnd, usage: &Usage, wish: &Wish<'_>, member: &Member) {
     end.usage = *usage;
     end.cost_nanousd = member.terms.price.or(wish.limits.price).map(|price| price.of(usage));
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use agentwrite::call::{CallFailure, ChatAnswer};
 use agentwrite::config::Price;
 use agentwrite::ids::Timestamp;
 use agentwrite::pool::{self, Standing};
-use agentwrite::ports::ChatModel;
+use agentwrite::ports::{Budget, ChatModel};
 use agentwrite::retry_budget::RetryBudget;
 use tokio::sync::Notify;
 
@@ -207,6 +207,8 @@ impl Drop for Place {
 
 /// The endpoints behind one role.
 pub struct Endpoints {
+    /// Names of the members, in order: the runs' rates are those of the pool.
+    name: String,
     members: Vec<Arc<Member>>,
     /// Rung when a member may have room.
     bell: Arc<Notify>,
@@ -225,7 +227,9 @@ impl Endpoints {
             bells.retain(|bell| bell.strong_count() > 0);
             bells.push(Arc::downgrade(&bell));
         }
-        Some(Arc::new(Self { members, bell, retries: Mutex::default() }))
+        let mut names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
+        names.sort_unstable();
+        Some(Arc::new(Self { name: names.join("+"), members, bell, retries: Mutex::default() }))
     }
 
     /// A pool of one endpoint without limits of its own.
@@ -238,9 +242,10 @@ impl Endpoints {
         &self.members
     }
 
-    /// Calls in flight now.
-    pub fn in_flight(&self) -> u32 {
-        self.members.iter().map(|member| member.in_flight()).sum()
+    /// What a call at this member draws on.
+    pub(crate) fn budget(&self, member: &Member) -> Budget {
+        let Terms { rpm, tpm, .. } = member.terms;
+        Budget { endpoint: member.name.clone(), pool: self.name.clone(), rpm, tpm }
     }
 
     /// The endpoints in the order in which this affinity asks them.
