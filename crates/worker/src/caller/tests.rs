@@ -20,6 +20,8 @@ enum Does {
     Fails(ErrorCode),
     /// Says its first token, then waits for a permit.
     Holds(Semaphore),
+    /// Waits for a permit, then refuses.
+    HoldsAndRefuses(Semaphore),
 }
 
 struct Endpoint {
@@ -42,7 +44,7 @@ impl Endpoint {
     }
 
     fn release(&self, calls: usize) {
-        if let Does::Holds(held) = &**self.does.lock().unwrap() {
+        if let Does::Holds(held) | Does::HoldsAndRefuses(held) = &**self.does.lock().unwrap() {
             held.add_permits(calls);
         }
     }
@@ -83,6 +85,10 @@ impl ChatModel for Endpoint {
                 heard();
                 held.acquire().await.unwrap().forget();
                 Ok(answer(StatedLimits::default()))
+            }
+            Does::HoldsAndRefuses(held) => {
+                held.acquire().await.unwrap().forget();
+                Err(CallFailure::new(ErrorCode::RateLimited, "told to"))
             }
         }
     }
@@ -301,11 +307,13 @@ async fn an_exhausted_limit_that_an_answer_states_closes_the_gate_for_all() {
 
 #[tokio::test]
 async fn one_burst_of_refusals_closes_the_gate_once() {
-    let endpoint = Endpoint::new(Does::Holds(Semaphore::new(0)));
+    let endpoint = Endpoint::new(Does::HoldsAndRefuses(Semaphore::new(0)));
     let scene = scene(vec![member("e", &endpoint, Terms::default())]);
-    endpoint.does(Does::Fails(ErrorCode::RateLimited));
-    let ended = scene.asks(50).join_all().await;
+    let calls = scene.asks(50);
+    until("all are in flight", || endpoint.asked() == 50).await;
+    endpoint.release(50);
+    let ended = calls.join_all().await;
     assert!(ended.iter().all(|asked| matches!(asked, Asked::Failed(..))));
-    let closures = scene.gates.0.lock().unwrap().len();
-    assert!(closures <= 3, "closures that prolong nothing by more than a moment: {closures}");
+    let left = scene.caller.endpoints.members()[0].closed_until().since(SystemClock.now());
+    assert!(left <= Duration::from_millis(750), "the shortest wait, as for one: {left:?}");
 }
