@@ -2,9 +2,10 @@
 //!
 //! There is no limit until there is evidence for one; then it falls fast and rises slowly. Two things are evidence:
 //!
-//! - *Loss*: the endpoint refuses calls (429, overload). One burst counts once: only calls that started after the last cut
-//!   cut again. What was in flight when a call was refused is remembered as a wall, below which the limit stays until a
-//!   minute has passed without loss.
+//! - *Loss*: the endpoint refuses a call (429, overload) that came while more were in flight than at any call that it took
+//!   lately. Refusals that come at any number say nothing about it: a rate, or chance. One burst counts once: only calls that
+//!   started after the last cut cut again. What was in flight is remembered as a wall, below which the limit stays until a
+//!   minute has passed without such a loss.
 //! - *Queueing*: a vLLM server never refuses; calls wait inside it and the time to the first token rises. By Little's law the
 //!   calls that it works on are those in flight, less the share of a call's time spent waiting. The wait is measured against
 //!   the shortest time to the first token of calls with about as many uncached prompt tokens, so that long prompts are not
@@ -30,6 +31,9 @@ const NOISE: f64 = 0.25;
 const FEWEST: u32 = 10;
 /// How long a wall stands after the last loss.
 const WALL_STANDS: Duration = Duration::from_secs(60);
+/// What the endpoint took is remembered for one to two windows of this time and at least so many calls.
+const WINDOW: Duration = Duration::from_secs(15);
+const WINDOW_CALLS: u32 = 10;
 /// Classes of prompts by the power of two of their uncached tokens.
 const CLASSES: usize = 24;
 /// A baseline that is never reached again rises by this per call of its class: endpoints change.
@@ -64,9 +68,33 @@ pub struct Adaptive {
     since: Timestamp,
     /// Calls in flight that were one too many, and when that was last seen.
     wall: Option<(u32, Timestamp)>,
+    proven: Proven,
     /// Shortest time to the first token by class, in seconds.
     baselines: [Option<f64>; CLASSES],
     epoch: Epoch,
+}
+
+/// Most calls in flight of which the last was taken, in this window and the one before.
+#[derive(Debug, Clone, Copy, Default)]
+struct Proven {
+    now: u32,
+    before: u32,
+    calls: u32,
+    since: Timestamp,
+}
+
+impl Proven {
+    fn take(&mut self, in_flight: u32, now: Timestamp) {
+        if self.calls >= WINDOW_CALLS && now.since(self.since) >= WINDOW {
+            *self = Self { before: self.now, since: now, ..Self::default() };
+        }
+        self.calls += 1;
+        self.now = self.now.max(in_flight);
+    }
+
+    fn most(&self) -> u32 {
+        self.now.max(self.before)
+    }
 }
 
 /// The calls since the last judgement.
@@ -85,6 +113,7 @@ impl Default for Adaptive {
             limit: None,
             since: Timestamp(i64::MIN),
             wall: None,
+            proven: Proven::default(),
             baselines: [None; CLASSES],
             epoch: Epoch::default(),
         }
@@ -97,21 +126,24 @@ impl Adaptive {
         self.limit.map(|limit| (limit as u32).max(1))
     }
 
-    /// The endpoint refused a call for being one too many.
+    /// The endpoint refused a call.
     pub fn lost(&mut self, call: Started, now: Timestamp) {
-        let wall = self.wall.map_or(call.in_flight, |(wall, _)| wall.min(call.in_flight));
+        if call.in_flight <= self.proven.most() {
+            return;
+        }
         if call.at < self.since {
             // The burst that cut the limit: it only says better where the wall is.
-            self.wall = Some((wall.max(1), now));
+            self.wall = self.wall.map(|(wall, seen)| (wall.min(call.in_flight), seen));
             return;
         }
         let base = self.limit.unwrap_or(f64::MAX).min(f64::from(call.in_flight));
-        self.wall = Some((call.in_flight.max(1), now));
+        self.wall = Some((call.in_flight, now));
         self.cut((base * AFTER_LOSS).max(1.0), now);
     }
 
     /// A complete answer came.
     pub fn answered(&mut self, call: Started, timing: &Timing, now: Timestamp) {
+        self.proven.take(call.in_flight, now);
         let waited = self.waited(timing);
         if call.at < self.since {
             return;

@@ -9,6 +9,14 @@ struct Endpoint {
     places: usize,
     service_ms: u64,
     refuses: bool,
+    /// Every so many calls one is refused, whatever is in flight.
+    chance: Option<u32>,
+}
+
+impl Endpoint {
+    fn new(places: usize, service_ms: u64, refuses: bool) -> Self {
+        Self { places, service_ms, refuses, chance: None }
+    }
 }
 
 /// A client that always has `cap` calls to make, over the time that a test takes.
@@ -23,6 +31,7 @@ struct Loop {
     closed_until: u64,
     answers: u32,
     refusals: u32,
+    calls: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +52,7 @@ impl Loop {
             closed_until: 0,
             answers: 0,
             refusals: 0,
+            calls: 0,
         }
     }
 
@@ -57,7 +67,9 @@ impl Loop {
             let place = self.free.iter_mut().min().unwrap();
             let begins = (*place).max(self.now);
             let started = self.now as i64;
-            if endpoint.refuses && begins > self.now {
+            self.calls += 1;
+            let unlucky = endpoint.chance.is_some_and(|chance| self.calls.is_multiple_of(chance));
+            if unlucky || endpoint.refuses && begins > self.now {
                 let flight = Flight { started, in_flight, waited: None };
                 self.flights.push((std::cmp::Reverse(self.now + 5), flight));
             } else {
@@ -113,7 +125,7 @@ impl Loop {
 #[test]
 fn a_hidden_limit_that_queues_is_found_without_losing_throughput() {
     for service_ms in [700, 3_000, 20_000] {
-        let endpoint = Endpoint { places: 40, service_ms, refuses: false };
+        let endpoint = Endpoint::new(40, service_ms, false);
         let mut client = Loop::new(256);
         let best = 40.0 * 1_000.0 / service_ms as f64;
         let seconds = 60 * service_ms / 1_000;
@@ -126,7 +138,7 @@ fn a_hidden_limit_that_queues_is_found_without_losing_throughput() {
 
 #[test]
 fn a_hidden_limit_that_refuses_is_found_and_kept_to() {
-    let endpoint = Endpoint { places: 40, service_ms: 1_000, refuses: true };
+    let endpoint = Endpoint::new(40, 1_000, true);
     let mut client = Loop::new(256);
     client.run(&endpoint, 60);
     let refusals = client.refusals;
@@ -140,8 +152,8 @@ fn a_hidden_limit_that_refuses_is_found_and_kept_to() {
 fn a_halved_limit_is_found_within_a_minute() {
     for refuses in [false, true] {
         let mut client = Loop::new(128);
-        client.run(&Endpoint { places: 40, service_ms: 1_000, refuses }, 60);
-        let halved = Endpoint { places: 20, service_ms: 1_000, refuses };
+        client.run(&Endpoint::new(40, 1_000, refuses), 60);
+        let halved = Endpoint::new(20, 1_000, refuses);
         client.free.clear();
         client.run(&halved, 50);
         let limit = client.limit();
@@ -154,17 +166,17 @@ fn a_halved_limit_is_found_within_a_minute() {
 #[test]
 fn a_limit_that_is_gone_is_forgotten() {
     let mut client = Loop::new(64);
-    client.run(&Endpoint { places: 8, service_ms: 500, refuses: false }, 60);
+    client.run(&Endpoint::new(8, 500, false), 60);
     assert!(client.limit() < 32);
     client.free.clear();
-    client.run(&Endpoint { places: 400, service_ms: 500, refuses: false }, 60);
+    client.run(&Endpoint::new(400, 500, false), 60);
     assert_eq!(client.limit(), 64);
 }
 
 #[test]
 fn without_evidence_there_is_no_limit() {
     let mut client = Loop::new(64);
-    client.run(&Endpoint { places: 64, service_ms: 2_000, refuses: false }, 300);
+    client.run(&Endpoint::new(64, 2_000, false), 300);
     assert_eq!(client.adaptive.limit(), None);
 }
 
@@ -179,6 +191,15 @@ fn prompts_that_grow_are_not_taken_for_a_queue() {
         adaptive.answered(Started { at, in_flight: 32 }, &timing, at);
     }
     assert_eq!(adaptive.limit(), None);
+}
+
+#[test]
+fn refusals_that_come_at_any_number_in_flight_cut_nothing_for_long() {
+    let endpoint = Endpoint { chance: Some(33), ..Endpoint::new(60, 100, false) };
+    let mut client = Loop::new(60);
+    client.run(&endpoint, 120);
+    assert!(client.refusals > 50, "{}", client.refusals);
+    assert!(client.limit() >= 50, "{}", client.limit());
 }
 
 #[test]
