@@ -36,6 +36,8 @@ const WINDOW: Duration = Duration::from_secs(15);
 const WINDOW_CALLS: u32 = 10;
 /// Classes of prompts by the power of two of their uncached tokens.
 const CLASSES: usize = 24;
+/// Prompts up to 2,048 uncached tokens are one class: plans come first, and what is first of its class may have waited.
+const SMALLEST_CLASS: usize = 11;
 /// A baseline that is never reached again rises by this per call of its class: endpoints change.
 const BASELINE_RISE: f64 = 1.0005;
 
@@ -126,9 +128,17 @@ impl Adaptive {
         self.limit.map(|limit| (limit as u32).max(1))
     }
 
-    /// The endpoint refused a call.
-    pub fn lost(&mut self, call: Started, now: Timestamp) {
+    /// The endpoint refused a call; `in_flight` is how many are in flight now, with it.
+    pub fn lost(&mut self, call: Started, in_flight: u32, now: Timestamp) {
         if call.in_flight <= self.proven.most() {
+            return;
+        }
+        if self.proven.most() == 0 {
+            // Nothing was answered yet: this call may have been unlucky, so only the whole burst says anything.
+            if call.at >= self.since {
+                let base = self.limit.unwrap_or(f64::MAX).min(f64::from(in_flight.max(call.in_flight)));
+                self.cut((base * AFTER_LOSS).max(1.0), now);
+            }
             return;
         }
         if call.at < self.since {
@@ -193,7 +203,7 @@ impl Adaptive {
 
     /// Seconds that a call waited inside the endpoint, beyond noise.
     fn waited(&mut self, timing: &Timing) -> f64 {
-        let class = (64 - timing.uncached_tokens.leading_zeros() as usize).min(CLASSES - 1);
+        let class = (64 - timing.uncached_tokens.leading_zeros() as usize).clamp(SMALLEST_CLASS, CLASSES - 1);
         let took = timing.first_token.as_secs_f64();
         let baseline = self.baselines[class].map_or(took, |shortest| (shortest * BASELINE_RISE).min(took));
         self.baselines[class] = Some(baseline);

@@ -184,7 +184,8 @@ impl Place {
         let bearing = Bearing::of(failure.code);
         let mut state = self.member.state();
         if let (Bearing::Throttled, Some(started)) = (bearing, self.started) {
-            state.adaptive.lost(started, now);
+            let in_flight = state.calls;
+            state.adaptive.lost(started, in_flight, now);
         }
         let closed = state.closed_until > now;
         let own = state.breaker.failed(bearing, failure.code, self.trial, closed);

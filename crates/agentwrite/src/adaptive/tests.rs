@@ -115,7 +115,7 @@ impl Loop {
             }
             None => {
                 self.refusals += 1;
-                self.adaptive.lost(started, now);
+                self.adaptive.lost(started, self.flights.len() as u32 + 1, now);
                 self.closed_until = self.closed_until.max(self.now + 1_000);
             }
         }
@@ -197,6 +197,8 @@ fn prompts_that_grow_are_not_taken_for_a_queue() {
 fn refusals_that_come_at_any_number_in_flight_cut_nothing_for_long() {
     let endpoint = Endpoint { chance: Some(33), ..Endpoint::new(60, 100, false) };
     let mut client = Loop::new(60);
+    // Not even if the very first call is one.
+    client.calls = 32;
     client.run(&endpoint, 120);
     assert!(client.refusals > 50, "{}", client.refusals);
     assert!(client.limit() >= 50, "{}", client.limit());
@@ -206,9 +208,9 @@ fn refusals_that_come_at_any_number_in_flight_cut_nothing_for_long() {
 fn one_burst_of_refusals_cuts_once() {
     let mut adaptive = Adaptive::default();
     for call in 0..40 {
-        adaptive.lost(Started { at: Timestamp(call), in_flight: 100 - call as u32 }, Timestamp(200 + call));
+        adaptive.lost(Started { at: Timestamp(call), in_flight: 100 - call as u32 }, 100, Timestamp(200 + call));
     }
     assert_eq!(adaptive.limit(), Some(85));
-    adaptive.lost(Started { at: Timestamp(500), in_flight: 85 }, Timestamp(600));
+    adaptive.lost(Started { at: Timestamp(500), in_flight: 85 }, 85, Timestamp(600));
     assert_eq!(adaptive.limit(), Some(72));
 }

@@ -231,18 +231,18 @@ async fn the_only_endpoint_keeps_its_own_waits() {
 async fn an_endpoint_that_may_be_back_is_tried_by_one_call_until_its_first_token() {
     let endpoint = Endpoint::new(Does::Fails(ErrorCode::ServerError));
     let scene = scene(vec![member("e", &endpoint, Terms::default())]);
-    for _ in 0..3 {
+    for _ in 0..5 {
         scene.ask("smp_1").await;
     }
-    assert_eq!(scene.gates.0.lock().unwrap().len(), 1, "three failures in a row open the breaker");
+    assert_eq!(scene.gates.0.lock().unwrap().len(), 1, "five failures in a row open the breaker");
     let held = Does::Fails(ErrorCode::Connection);
     endpoint.does(held);
     let mut calls = scene.asks(20);
-    until("a call tries", || endpoint.asked() == 4).await;
+    until("a call tries", || endpoint.asked() == 6).await;
     let Some(Ok(Asked::Failed(..))) = calls.join_next().await else { panic!("the trial failed") };
-    assert_eq!(endpoint.asked(), 4, "nobody else went with it");
+    assert_eq!(endpoint.asked(), 6, "nobody else went with it");
     endpoint.does(Does::Holds(Semaphore::new(0)));
-    until("all others go at its first token", || endpoint.asked() == 4 + 19).await;
+    until("all others go at its first token", || endpoint.asked() == 6 + 19).await;
     endpoint.release(20);
     let ended = calls.join_all().await;
     assert!(ended.iter().all(|asked| matches!(asked, Asked::Answer(..))));

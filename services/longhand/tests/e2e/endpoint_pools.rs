@@ -111,7 +111,7 @@ fn a_hidden_limit_is_found_and_costs_no_throughput() {
     const LATENCY: f64 = 0.4;
     let scratch = scratch();
     let rows = fixed_sections(scratch.path(), "rows.jsonl", 400, 5, 200);
-    let endpoint = simulator(&["--latency-ms", "400", "--concurrency", "40"]);
+    let endpoint = simulator(&["--latency-ms", "400", "--concurrency", "40", "--cache-tokens", "10000000"]);
     let out = scratch.path().join("out");
     let run = crate::run(&endpoint, &rows, &out).args(["--concurrency", "128"]).start();
     let answered = || endpoint.stats().count("answered");
