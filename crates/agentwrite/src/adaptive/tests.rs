@@ -37,7 +37,7 @@ struct Loop {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Flight {
     started: i64,
-    in_flight: u32,
+    with_it: u32,
     waited: Option<u64>,
 }
 
@@ -70,11 +70,11 @@ impl Loop {
             self.calls += 1;
             let unlucky = endpoint.chance.is_some_and(|chance| self.calls.is_multiple_of(chance));
             if unlucky || endpoint.refuses && begins > self.now {
-                let flight = Flight { started, in_flight, waited: None };
+                let flight = Flight { started, with_it: in_flight, waited: None };
                 self.flights.push((std::cmp::Reverse(self.now + 5), flight));
             } else {
                 *place = begins + endpoint.service_ms;
-                let flight = Flight { started, in_flight, waited: Some(begins - self.now) };
+                let flight = Flight { started, with_it: in_flight, waited: Some(begins - self.now) };
                 self.flights.push((std::cmp::Reverse(*place), flight));
             }
         }
@@ -101,7 +101,7 @@ impl Loop {
     }
 
     fn end(&mut self, endpoint: &Endpoint, flight: Flight) {
-        let started = Started { at: Timestamp(flight.started), in_flight: flight.in_flight };
+        let started = Started { at: Timestamp(flight.started), in_flight: flight.with_it };
         let now = Timestamp(self.now as i64);
         match flight.waited {
             Some(waited) => {

@@ -151,7 +151,9 @@ async fn the_first_token_is_told_once_and_before_the_end() {
     let server = Server::one(events(&[&text("a"), &text("b"), &finish("stop"), "[DONE]"]));
     let chat = HttpChat::new(server.config()).unwrap();
     let heard = std::sync::atomic::AtomicU32::new(0);
-    let tell = || drop(heard.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+    let tell = || {
+        heard.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    };
     chat.chat_heard(request(), &tell).await.unwrap();
     assert_eq!(heard.into_inner(), 1);
     let refused = Server::one(response("500 Oops", "", "{}"));
