@@ -118,6 +118,10 @@ pub struct RunConfig {
     pub crash_limit: u32,
     /// Whether the text is synthetic (the built-in simulator), for the dataset card.
     pub synthetic: bool,
+    /// The endpoints that make it, by name, in the processes that know them; empty = those processes' own pools. Shapes no
+    /// text.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<String>,
 }
 
 impl Default for RunConfig {
@@ -129,6 +133,7 @@ impl Default for RunConfig {
             attempts: 8,
             crash_limit: 20,
             synthetic: false,
+            endpoints: Vec::new(),
         }
     }
 }

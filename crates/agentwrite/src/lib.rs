@@ -4,7 +4,9 @@
 //! answers come in as arguments, decisions go out as data. The adapters (`checkpoints`, `task-queue`, `llm`) implement
 //! the traits of [`ports`]; the services decide with the functions here and act through those traits.
 
+pub mod adaptive;
 pub mod admission;
+pub mod breaker;
 pub mod call;
 pub mod chain;
 pub mod clean;
@@ -19,10 +21,12 @@ pub mod length;
 pub mod manuscript;
 pub mod plan;
 pub mod planning;
+pub mod pool;
 pub mod ports;
 pub mod prompts;
 pub mod rate;
 pub mod retry;
+pub mod retry_budget;
 pub mod rope;
 pub mod sample;
 pub mod shares;

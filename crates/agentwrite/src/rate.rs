@@ -2,8 +2,11 @@
 //! A call starts no earlier than that, less what a burst may run ahead, and moves it on by the time that its units take. So
 //! nobody polls, and the order of asking is the order of starting.
 
+use std::time::Duration;
+
+use crate::call::StatedLimits;
 use crate::config::Limits;
-use crate::ports::Reserve;
+use crate::ports::{Budget, Reserve};
 
 /// Milliseconds per minute, and how much a quiet endpoint may be asked for at once.
 const MINUTE_MS: f64 = 60_000.0;
@@ -33,34 +36,54 @@ impl Draw {
     }
 }
 
-/// What a call takes, always in the same order.
+/// What a call takes, always in the same order: the run's rates from the pool's buckets, the endpoint's from its own.
 pub fn draws(reserve: &Reserve, limits: &Limits) -> Vec<Draw> {
-    let mut draws = Vec::with_capacity(2);
-    if let Some(rpm) = limits.rpm {
-        let takes_ms = MINUTE_MS / f64::from(rpm.max(1));
+    let budget = &reserve.budget;
+    let requests = [(limits.rpm, format!("requests {}", budget.pool)), (budget.rpm, own("requests", &budget.endpoint))];
+    let requests = requests.into_iter().filter_map(|(rpm, bucket)| {
+        let takes_ms = MINUTE_MS / f64::from(rpm?.max(1));
         // The request itself is part of the burst, and one request always is.
-        let ahead_ms = (BURST_MS - takes_ms).max(0.0);
-        draws.push(Draw { bucket: format!("requests {}", reserve.endpoint), takes_ms, ahead_ms });
-    }
-    if let Some(tpm) = limits.tpm {
+        Some(Draw { bucket, takes_ms, ahead_ms: (BURST_MS - takes_ms).max(0.0) })
+    });
+    let tokens = token_buckets(budget, limits).map(|(tpm, bucket)| {
         let takes_ms = time_of(reserve.tokens as f64, tpm);
-        draws.push(Draw { bucket: tokens(&reserve.endpoint), takes_ms, ahead_ms: BURST_MS });
-    }
-    draws
+        Draw { bucket, takes_ms, ahead_ms: BURST_MS }
+    });
+    requests.chain(tokens).collect()
 }
 
-/// The bucket that reserved tokens come back to when a call used fewer, and the milliseconds by which its schedule moves
-/// back; `None` without a token limit. Negative if it used more.
-pub fn give_back(endpoint: &str, unused_tokens: i64, limits: &Limits) -> Option<(String, f64)> {
-    limits.tpm.map(|tpm| (tokens(endpoint), time_of(unused_tokens as f64, tpm)))
+/// The buckets that reserved tokens come back to when a call used fewer, and the milliseconds by which their schedules move
+/// back; none without a token limit. Negative if it used more.
+pub fn give_back(budget: &Budget, unused_tokens: i64, limits: &Limits) -> Vec<(String, f64)> {
+    token_buckets(budget, limits).map(|(tpm, bucket)| (bucket, time_of(unused_tokens as f64, tpm))).collect()
+}
+
+fn token_buckets(budget: &Budget, limits: &Limits) -> impl Iterator<Item = (u32, String)> {
+    let buckets = [(limits.tpm, format!("tokens {}", budget.pool)), (budget.tpm, own("tokens", &budget.endpoint))];
+    buckets.into_iter().filter_map(|(tpm, bucket)| Some((tpm?, bucket)))
+}
+
+/// The bucket of an endpoint's own rate.
+fn own(what: &str, endpoint: &str) -> String {
+    format!("{what} of {endpoint}")
 }
 
 fn time_of(tokens: f64, tpm: u32) -> f64 {
     tokens * MINUTE_MS / f64::from(tpm.max(1))
 }
 
-fn tokens(endpoint: &str) -> String {
-    format!("tokens {endpoint}")
+/// The longest that stated limits close a gate; what is still exhausted then is stated again.
+const LONGEST_STATED: Duration = Duration::from_secs(3_600);
+
+/// For how long the endpoint's own headers say that nothing is left. Dimensions that are limited here anyway do not count:
+/// calls then come at the rate that was agreed on, and a bucket that is empty at the moment is what that looks like.
+pub fn exhausted(stated: &StatedLimits, rpm_known: bool, tpm_known: bool) -> Option<Duration> {
+    let closed = |remaining: Option<u64>, reset: Option<Duration>, known: bool| {
+        reset.filter(|reset| !known && remaining == Some(0) && !reset.is_zero())
+    };
+    let requests = closed(stated.remaining_requests, stated.reset_requests, rpm_known);
+    let tokens = closed(stated.remaining_tokens, stated.reset_tokens, tpm_known);
+    requests.max(tokens).map(|reset| reset.min(LONGEST_STATED))
 }
 
 #[cfg(test)]
@@ -71,7 +94,7 @@ mod tests {
     fn reserve(tokens: u64) -> Reserve {
         Reserve {
             run: RunId::new("run_1"),
-            endpoint: "e".to_owned(),
+            budget: Budget::of("e"),
             attempt: AttemptId::new("att_1"),
             tokens,
             worst_nanousd: None,
@@ -99,11 +122,57 @@ mod tests {
 
     #[test]
     fn unused_tokens_come_back_and_missing_ones_are_owed() {
-        let limits = limits(None, Some(60_000));
+        let (limits, budget) = (limits(None, Some(60_000)), Budget::of("e"));
         let draw = &draws(&reserve(500), &limits)[0];
         let free_at = draw.moved_on(f64::MIN, 0.0);
-        assert_eq!(give_back("e", 200, &limits), Some((draw.bucket.clone(), 200.0)));
-        assert_eq!((free_at, give_back("e", -200, &limits).map(|(_, back)| free_at - back)), (500.0, Some(700.0)));
-        assert_eq!(give_back("e", 1, &Limits::default()), None);
+        assert_eq!(give_back(&budget, 200, &limits), [(draw.bucket.clone(), 200.0)]);
+        assert_eq!((free_at, free_at - give_back(&budget, -200, &limits)[0].1), (500.0, 700.0));
+        assert_eq!(give_back(&budget, 1, &Limits::default()), []);
+    }
+
+    #[test]
+    fn a_run_s_rates_are_those_of_the_pool_and_an_endpoint_has_its_own() {
+        let budget = |endpoint: &str| Budget {
+            endpoint: endpoint.to_owned(),
+            pool: "a+b".to_owned(),
+            rpm: Some(60),
+            tpm: Some(6_000),
+        };
+        let limits = limits(Some(120), Some(60_000));
+        let takes = |endpoint: &str| -> Vec<(String, f64)> {
+            let reserve = Reserve { budget: budget(endpoint), ..reserve(100) };
+            draws(&reserve, &limits).into_iter().map(|draw| (draw.bucket, draw.takes_ms)).collect()
+        };
+        let expected = |endpoint: &str| {
+            let own = |what: &str| format!("{what} of {endpoint}");
+            vec![
+                ("requests a+b".to_owned(), 500.0),
+                (own("requests"), 1_000.0),
+                ("tokens a+b".to_owned(), 100.0),
+                (own("tokens"), 1_000.0),
+            ]
+        };
+        assert_eq!((takes("a"), takes("b")), (expected("a"), expected("b")));
+        assert_eq!(
+            give_back(&budget("a"), 10, &limits),
+            [("tokens a+b".to_owned(), 10.0), ("tokens of a".to_owned(), 100.0)]
+        );
+    }
+
+    #[test]
+    fn an_exhausted_limit_closes_until_its_reset_unless_it_is_known() {
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        let stated = StatedLimits {
+            remaining_requests: Some(0),
+            remaining_tokens: Some(0),
+            reset_requests: seconds(6),
+            reset_tokens: seconds(20),
+        };
+        assert_eq!(exhausted(&stated, false, false), seconds(20));
+        assert_eq!(exhausted(&stated, false, true), seconds(6));
+        assert_eq!(exhausted(&stated, true, true), None);
+        assert_eq!(exhausted(&StatedLimits { remaining_requests: Some(1), ..stated }, false, true), None);
+        assert_eq!(exhausted(&StatedLimits { reset_tokens: seconds(86_400), ..stated }, true, false), seconds(3_600));
+        assert_eq!(exhausted(&StatedLimits::default(), false, false), None);
     }
 }

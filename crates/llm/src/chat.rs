@@ -122,7 +122,11 @@ impl HttpChat {
         }
     }
 
-    pub(crate) async fn ask(&self, request: ChatRequest) -> Result<Reply, CallFailure> {
+    pub(crate) async fn ask(
+        &self,
+        request: ChatRequest,
+        heard: &(dyn Fn() + Send + Sync),
+    ) -> Result<Reply, CallFailure> {
         let mut body = Body::new(request, &self.config, self.refused.snapshot());
         for rewrites in 0.. {
             let started = Instant::now();
@@ -131,7 +135,7 @@ impl HttpChat {
             if response.status().is_success() {
                 let prompt_tokens = body.prompt_tokens;
                 drop(body);
-                return self.receive(response, patience, started, prompt_tokens).await;
+                return self.receive(response, patience, started, prompt_tokens, heard).await;
             }
             let failure = self.refusal(response, &body).await;
             match failure {
@@ -183,6 +187,7 @@ impl HttpChat {
         mut patience: Patience,
         started: Instant,
         prompt_tokens: u64,
+        heard: &(dyn Fn() + Send + Sync),
     ) -> Result<Reply, CallFailure> {
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
@@ -193,7 +198,10 @@ impl HttpChat {
                 Some(Ok(Some(piece))) => {
                     let progress = receiver.push(&piece);
                     if progress.token && !finished {
-                        first_token.get_or_insert_with(|| started.elapsed());
+                        first_token.get_or_insert_with(|| {
+                            heard();
+                            started.elapsed()
+                        });
                         patience.renew(self.config.timeouts.idle);
                     }
                     if progress.done {
@@ -301,7 +309,15 @@ enum Refusal {
 #[async_trait]
 impl ChatModel for HttpChat {
     async fn chat(&self, request: ChatRequest) -> Result<ChatAnswer, CallFailure> {
-        Ok(self.ask(request).await?.answer)
+        Ok(self.ask(request, &|| ()).await?.answer)
+    }
+
+    async fn chat_heard(
+        &self,
+        request: ChatRequest,
+        heard: &(dyn Fn() + Send + Sync),
+    ) -> Result<ChatAnswer, CallFailure> {
+        Ok(self.ask(request, heard).await?.answer)
     }
 }
 

@@ -160,9 +160,6 @@ pub enum EndpointError {
     /// TLS or the resolver could not be set up.
     #[error("the HTTP client cannot be set up")]
     Client(#[source] reqwest::Error),
-    /// A role without an endpoint.
-    #[error("a pool needs at least one endpoint")]
-    EmptyPool,
 }
 
 #[cfg(test)]

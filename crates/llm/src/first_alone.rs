@@ -1,6 +1,7 @@
 //! The first call of a process to a paid endpoint goes alone (preflight): what is wrong for all calls costs one, and the
 //! fields that the endpoint refuses are known before the others go.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use agentwrite::call::{CallFailure, ChatAnswer, ChatRequest};
@@ -11,14 +12,14 @@ use tokio::sync::Mutex;
 
 /// A model whose calls go one at a time until one came back with anything but a fatal failure.
 pub struct FirstAlone<M> {
-    model: M,
+    model: Arc<M>,
     proven: AtomicBool,
     turn: Mutex<()>,
 }
 
 impl<M> FirstAlone<M> {
     /// A model that is not proven yet.
-    pub fn new(model: M) -> Self {
+    pub fn new(model: Arc<M>) -> Self {
         Self { model, proven: AtomicBool::new(false), turn: Mutex::new(()) }
     }
 }
@@ -26,15 +27,23 @@ impl<M> FirstAlone<M> {
 #[async_trait]
 impl<M: ChatModel> ChatModel for FirstAlone<M> {
     async fn chat(&self, request: ChatRequest) -> Result<ChatAnswer, CallFailure> {
+        self.chat_heard(request, &|| ()).await
+    }
+
+    async fn chat_heard(
+        &self,
+        request: ChatRequest,
+        heard: &(dyn Fn() + Send + Sync),
+    ) -> Result<ChatAnswer, CallFailure> {
         if self.proven.load(Ordering::Acquire) {
-            return self.model.chat(request).await;
+            return self.model.chat_heard(request, heard).await;
         }
         let turn = self.turn.lock().await;
         if self.proven.load(Ordering::Acquire) {
             drop(turn);
-            return self.model.chat(request).await;
+            return self.model.chat_heard(request, heard).await;
         }
-        let outcome = self.model.chat(request).await;
+        let outcome = self.model.chat_heard(request, heard).await;
         let fatal = outcome.as_ref().is_err_and(|failure| failure.code.class() == FailureClass::Fatal);
         self.proven.store(!fatal, Ordering::Release);
         outcome
@@ -91,7 +100,7 @@ mod tests {
 
     #[tokio::test]
     async fn calls_go_one_at_a_time_until_one_is_not_refused_for_all() {
-        let model = FirstAlone::new(Endpoint { refusals: 2, ..Endpoint::default() });
+        let model = FirstAlone::new(Arc::new(Endpoint { refusals: 2, ..Endpoint::default() }));
         let outcomes = join_all((0..20).map(|_| model.chat(request()))).await;
         let refused = outcomes.iter().filter(|it| it.as_ref().is_err_and(|it| it.code == ErrorCode::Auth)).count();
         assert_eq!(refused, 2);

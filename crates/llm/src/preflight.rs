@@ -81,7 +81,7 @@ pub async fn preflight(chat: &HttpChat, model: &str, try_schema: bool) -> Prefli
     };
     let listed_context = look_at_list(chat, model, &mut report).await;
     chat.learn_context(listed_context);
-    match chat.ask(tiny_request(model, try_schema)).await {
+    match chat.ask(tiny_request(model, try_schema), &|| ()).await {
         Ok(reply) => report.take_reply(chat, &reply, try_schema),
         // the endpoint works; a model that reasons just needs more room than this
         Err(failure) if failure.code == ErrorCode::ReasoningExhausted => {

@@ -81,8 +81,10 @@ impl Receiver {
     /// Takes the next piece.
     pub fn push(&mut self, mut piece: &[u8]) -> Progress {
         if let Mode::Unknown = self.mode {
-            // some servers send blank lines while a request waits
+            // some servers send blank lines or comments while a request waits
+            let came = piece.len();
             piece = piece.trim_ascii_start();
+            self.answer.kept_waiting |= piece.len() < came || piece.first() == Some(&b':');
             match piece.first() {
                 None => return self.answer.progress,
                 Some(b'{') => self.mode = Mode::Json(Vec::new()),
@@ -115,7 +117,7 @@ impl Receiver {
     /// The body is over: `broken` says how, if not by its own end.
     pub fn finish(mut self, broken: Option<Broken>, prompt_tokens: u64) -> Received {
         match std::mem::replace(&mut self.mode, Mode::Unknown) {
-            Mode::Unknown if self.answer.failure.is_none() && broken.is_none() => {
+            Mode::Unknown if self.answer.failure.is_none() && broken.is_none() && !self.answer.kept_waiting => {
                 self.answer.fail(ErrorCode::BadResponse, "an empty body instead of an answer");
             }
             Mode::Unknown => {}
@@ -138,6 +140,8 @@ struct Answer {
     usage: Option<WireUsage>,
     model: String,
     id: String,
+    /// Blank lines or comments came before anything else.
+    kept_waiting: bool,
     saw_event: bool,
     saw_choice: bool,
     failure: Option<Broken>,
@@ -296,6 +300,12 @@ impl Answer {
             None => Err(broken.unwrap_or_else(|| {
                 if self.saw_event {
                     Broken::new(ErrorCode::Cut, "the answer ended without a finish reason")
+                } else if self.kept_waiting {
+                    // DeepSeek closes a request that it has kept waiting for ten minutes
+                    Broken::new(
+                        ErrorCode::Overloaded,
+                        "the endpoint kept the call waiting and closed it without an answer",
+                    )
                 } else {
                     Broken::new(ErrorCode::BadResponse, "the body holds neither events nor an answer")
                 }

@@ -1,30 +1,34 @@
-//! One call to the endpoint: reserve, wait for the start, ask, settle. Nothing is retried here.
+//! One call: a place at an endpoint, a reservation, the start, the answer, the settlement. Nothing is retried here.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
 use agentwrite::call::{CallFailure, ChatAnswer, ChatRequest, Usage};
 use agentwrite::config::Limits;
 use agentwrite::failure::{ErrorCode, FailureClass};
 use agentwrite::ids::Timestamp;
-use agentwrite::ports::{ChatModel, Clock, Reservation, Reserve, TrafficStore};
-use agentwrite::retry::decorrelated;
+use agentwrite::ports::{Clock, Reservation, Reserve, StoreError, TrafficStore};
+use agentwrite::rate;
 use agentwrite::task::{AttemptEnd, ClaimedTask};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::CrashPoints;
+use crate::endpoints::{Endpoints, Member, Place};
 
 /// The limits as they stand now; they may change while the run runs.
 pub type LiveLimits = watch::Receiver<Limits>;
 
+/// How often a call that waits for room looks by itself.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a gate stays closed after an endpoint dropped the front of a prompt.
+const AFTER_TRUNCATION: Duration = Duration::from_secs(1);
+
 /// Makes calls under the shared budgets.
 pub struct Caller {
     /// The pool behind the role.
-    pub model: Arc<dyn ChatModel>,
-    /// The endpoint's name, for gates and attempts.
-    pub endpoint: String,
+    pub endpoints: Arc<Endpoints>,
     /// The shared budgets.
     pub traffic: Arc<dyn TrafficStore>,
     /// Limits.
@@ -37,47 +41,6 @@ pub struct Caller {
     pub abort: CancellationToken,
     /// Test builds only.
     pub crash: CrashPoints,
-    /// This process's copy of the endpoint's gate.
-    pub gate: Gate,
-}
-
-/// This process's copy of an endpoint's gate. Clones share it.
-#[derive(Clone, Default)]
-pub struct Gate(Arc<GateState>);
-
-#[derive(Default)]
-struct GateState {
-    closed_until: AtomicI64,
-    throttles: AtomicU32,
-    in_flight: AtomicU32,
-}
-
-impl Gate {
-    /// Calls in flight now.
-    pub fn in_flight(&self) -> u32 {
-        self.0.in_flight.load(Ordering::Relaxed)
-    }
-
-    /// Until when the gate is closed, as far as this process knows.
-    pub fn closed_until(&self) -> Timestamp {
-        Timestamp(self.0.closed_until.load(Ordering::Relaxed))
-    }
-}
-
-/// A call in flight, counted for as long as this lives.
-struct InFlight(Gate);
-
-impl InFlight {
-    fn start(gate: &Gate) -> Self {
-        gate.0.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self(gate.clone())
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// What came of asking.
@@ -92,7 +55,28 @@ pub enum Asked {
     /// The process stops; whether a request had been sent stands in `called`.
     Stopped(AttemptEnd),
     /// The store refused the reservation.
-    Store(agentwrite::ports::StoreError),
+    Store(StoreError),
+}
+
+/// What a call is about to take, and where.
+struct Wish<'a> {
+    task: &'a ClaimedTask,
+    /// Bytes of the prompt.
+    bytes: usize,
+    /// Upper limit of answer tokens.
+    max_tokens: u32,
+    /// The estimate that is reserved.
+    tokens: u64,
+    limits: Limits,
+}
+
+/// What became of waiting for a start time.
+enum Waited {
+    Go,
+    /// The process stops.
+    Stopped,
+    /// The gate closed meanwhile, and another endpoint may be open.
+    Closed,
 }
 
 /// The most tokens that a prompt of so many bytes can have: two bytes a token covers every script in use.
@@ -103,147 +87,217 @@ fn most_tokens(bytes: usize) -> u64 {
 impl Caller {
     /// Asks once for a claimed task.
     pub async fn ask(&self, task: &ClaimedTask, request: ChatRequest) -> Asked {
-        let limits = *self.limits.borrow();
-        let mut end =
-            AttemptEnd { endpoint: self.endpoint.clone(), model: request.model.clone(), ..Default::default() };
         let bytes = request.prompt_bytes();
-        let tokens = (bytes / 4) as u64 + u64::from(request.max_tokens) / 3;
-        let start = match self.reserve(task, &request, bytes, tokens, &limits).await {
-            Ok(Reservation::StartAt(start)) => start,
-            Ok(Reservation::OverBudget) => return Asked::OverBudget,
-            Err(error) => return Asked::Store(error),
-        };
-        if !self.wait_until(start).await {
-            self.settle(task, tokens, None, &limits).await;
-            return Asked::Stopped(end);
+        let max_tokens = request.max_tokens;
+        let tokens = (bytes / 4) as u64 + u64::from(max_tokens) / 3;
+        let order = self.endpoints.order(&request.affinity);
+        loop {
+            let Some(place) = self.place(&order).await else { return Asked::Stopped(AttemptEnd::default()) };
+            let limits = *self.limits.borrow();
+            let wish = Wish { task, bytes, max_tokens, tokens, limits };
+            let start = match self.reserve(&wish, place.member()).await {
+                Ok(Reservation::StartAt(start)) => start,
+                Ok(Reservation::OverBudget) => return Asked::OverBudget,
+                Err(error) => return Asked::Store(error),
+            };
+            match self.wait_until(start, place.member(), order.len() > 1).await {
+                Waited::Go => return self.send(&wish, request, place).await,
+                Waited::Stopped => {
+                    self.settle(&wish, place.member(), None).await;
+                    return Asked::Stopped(end_of(place.member(), &request));
+                }
+                Waited::Closed => self.settle(&wish, place.member(), None).await,
+            }
         }
+    }
+
+    /// Waits for a place at the first endpoint of the order that has room. `None` when the process stops first.
+    async fn place(&self, order: &[Arc<Member>]) -> Option<Place> {
+        loop {
+            if self.drain.is_cancelled() {
+                return None;
+            }
+            let bell = self.endpoints.bell();
+            tokio::pin!(bell);
+            // From here on nothing that rings is missed.
+            bell.as_mut().enable();
+            let now = self.clock.now();
+            let opens = match Endpoints::take(order, now) {
+                Ok(place) => return Some(place),
+                Err(opens) => opens,
+            };
+            let look = opens.map_or(LOOK_EVERY, |opens| opens.since(now).min(LOOK_EVERY));
+            tokio::select! {
+                biased;
+                () = self.drain.cancelled() => return None,
+                () = bell => {}
+                () = tokio::time::sleep(look) => {}
+            }
+        }
+    }
+
+    async fn send(&self, wish: &Wish<'_>, mut request: ChatRequest, mut place: Place) -> Asked {
+        let member = Arc::clone(place.member());
+        let mut end = end_of(&member, &request);
+        request.model.clone_from(&end.model);
         self.crash.pass("before_call");
         end.called = true;
+        let now = self.clock.now();
+        self.endpoints.count_call(now);
+        place.start(now);
         let sent = tokio::time::Instant::now();
-        let flight = InFlight::start(&self.gate);
+        let heard = || place.heard();
         let result = tokio::select! {
             biased;
             () = self.abort.cancelled() => None,
-            result = self.model.chat(request) => Some(result),
+            result = member.model.chat_heard(request, &heard) => Some(result),
         };
-        drop(flight);
         end.total_ms = sent.elapsed().as_millis() as u64;
         match result {
             None => Asked::Stopped(end),
             Some(Ok(answer)) => {
-                self.gate.0.throttles.store(0, Ordering::Relaxed);
-                Self::fill(&mut end, &answer.usage, &limits);
+                fill(&mut end, &answer.usage, wish, &member);
                 end.first_token_ms = answer.first_token.as_millis() as u64;
-                self.settle(task, tokens, Some(&answer.usage), &limits).await;
+                place.answered(&answer, self.clock.now());
+                drop(place);
+                self.settle(wish, &member, Some(&answer.usage)).await;
+                self.obey(wish, &member, &answer.limits).await;
                 Asked::Answer(Box::new(answer), end)
             }
-            Some(Err(failure)) => {
-                Self::fill(&mut end, &failure.usage, &limits);
+            Some(Err(mut failure)) => {
+                fill(&mut end, &failure.usage, wish, &member);
                 end.status = failure.status;
-                self.settle(task, tokens, Some(&failure.usage), &limits).await;
-                self.close_gate_after(&failure).await;
+                let pause = place.failed(&failure, self.clock.now());
+                drop(place);
+                self.settle(wish, &member, Some(&failure.usage)).await;
+                self.close_after(wish, &member, &failure, pause).await;
+                failure.retry_after = self.next_try(&member, &failure);
                 Asked::Failed(Box::new(failure), end)
             }
         }
     }
 
-    fn fill(end: &mut AttemptEnd, usage: &Usage, limits: &Limits) {
-        end.usage = *usage;
-        end.cost_nanousd = limits.price.map(|price| price.of(usage));
-    }
-
     /// Without limits and prices there is nothing to share, so no transaction: only this process's copy of the gate.
-    async fn reserve(
-        &self,
-        task: &ClaimedTask,
-        request: &ChatRequest,
-        bytes: usize,
-        tokens: u64,
-        limits: &Limits,
-    ) -> Result<Reservation, agentwrite::ports::StoreError> {
+    async fn reserve(&self, wish: &Wish<'_>, member: &Member) -> Result<Reservation, StoreError> {
         let now = self.clock.now();
-        let shared =
-            limits.rpm.is_some() || limits.tpm.is_some() || limits.max_cost_nanousd.is_some() || limits.price.is_some();
+        let limits = &wish.limits;
+        let price = member.terms.price.or(limits.price);
+        let rated = [limits.rpm, limits.tpm, member.terms.rpm, member.terms.tpm].iter().any(Option::is_some);
+        let shared = rated || limits.max_cost_nanousd.is_some() || price.is_some();
         if !shared {
-            return Ok(Reservation::StartAt(self.gate.closed_until().max(now)));
+            return Ok(Reservation::StartAt(now));
         }
-        let worst = limits.price.map(|price| price.worst(most_tokens(bytes), u64::from(request.max_tokens)));
-        let reserved = self
-            .traffic
+        let worst = price.map(|price| price.worst(most_tokens(wish.bytes), u64::from(wish.max_tokens)));
+        self.traffic
             .reserve(Reserve {
-                run: task.key.run.clone(),
-                endpoint: self.endpoint.clone(),
-                attempt: task.attempt.clone(),
-                tokens,
+                run: wish.task.key.run.clone(),
+                budget: self.endpoints.budget(member),
+                attempt: wish.task.attempt.clone(),
+                tokens: wish.tokens,
                 worst_nanousd: worst,
                 now,
             })
-            .await?;
-        Ok(match reserved {
-            Reservation::StartAt(start) => Reservation::StartAt(start.max(self.gate.closed_until())),
-            Reservation::OverBudget => Reservation::OverBudget,
-        })
+            .await
     }
 
-    /// Waits for a start time, which a gate may move further away. False when the process stops first.
-    async fn wait_until(&self, start: Timestamp) -> bool {
+    /// Waits for a start time, which a gate may move further away.
+    async fn wait_until(&self, start: Timestamp, member: &Member, others: bool) -> Waited {
         loop {
             if self.drain.is_cancelled() {
-                return false;
+                return Waited::Stopped;
             }
-            let now = self.clock.now();
-            let open = start.max(self.gate.closed_until());
+            let (now, gate) = (self.clock.now(), member.closed_until());
+            if others && gate > now {
+                return Waited::Closed;
+            }
+            let open = start.max(gate);
             if open <= now {
-                return true;
+                return Waited::Go;
             }
             tokio::select! {
                 biased;
-                () = self.drain.cancelled() => return false,
+                () = self.drain.cancelled() => return Waited::Stopped,
                 () = tokio::time::sleep(open.since(now)) => {}
             }
         }
     }
 
-    async fn settle(&self, task: &ClaimedTask, reserved: u64, usage: Option<&Usage>, limits: &Limits) {
-        if limits.tpm.is_none() {
+    async fn settle(&self, wish: &Wish<'_>, member: &Member, usage: Option<&Usage>) {
+        if wish.limits.tpm.or(member.terms.tpm).is_none() {
             return;
         }
         let used = usage.map_or(0, |usage| usage.prompt_tokens + usage.completion_tokens);
-        let unused = reserved as i64 - used as i64;
-        if let Err(error) = self.traffic.settle(&task.key.run, &self.endpoint, unused, self.clock.now()).await {
+        let unused = wish.tokens as i64 - used as i64;
+        if let Err(error) =
+            self.traffic.settle(&wish.task.key.run, &self.endpoints.budget(member), unused, self.clock.now()).await
+        {
             // The bucket is then a little too careful: no promise depends on it.
             tracing::warn!(%error, "a token reservation could not be given back");
         }
     }
 
-    /// Closes the gate for everybody. A burst of refusals counts once: while the gate is closed the wait does not grow.
-    async fn close_gate_after(&self, failure: &CallFailure) {
-        let pause = match failure.code {
-            code if code.class() == FailureClass::Throttled => {
-                let now = self.clock.now();
-                let fresh = self.gate.closed_until() <= now;
-                let count = if fresh { self.gate.0.throttles.fetch_add(1, Ordering::Relaxed) } else { 0 };
-                let own = decorrelated(
-                    Duration::from_millis(250),
-                    Duration::from_secs(30),
-                    Duration::from_millis(250) * 2u32.pow(count.min(7)) / 3,
-                    1.0,
-                );
-                failure.retry_after.unwrap_or(own)
-            }
-            ErrorCode::PromptTruncated => Duration::from_secs(1),
-            _ => return,
-        };
-        self.close_gate(pause, failure.code).await;
+    /// Closes the gate while the endpoint's own headers say that nothing is left.
+    async fn obey(&self, wish: &Wish<'_>, member: &Member, stated: &agentwrite::call::StatedLimits) {
+        let rpm_known = wish.limits.rpm.or(member.terms.rpm).is_some();
+        let tpm_known = wish.limits.tpm.or(member.terms.tpm).is_some();
+        if let Some(pause) = rate::exhausted(stated, rpm_known, tpm_known) {
+            self.close_gate(member, pause, ErrorCode::RateLimited).await;
+        }
     }
 
-    /// Closes the gate for everybody for so long.
-    pub async fn close_gate(&self, pause: Duration, code: ErrorCode) {
+    /// Closes the gate for everybody, if the failure says so. A burst of refusals counts once: while the gate is closed the
+    /// wait does not grow.
+    async fn close_after(&self, wish: &Wish<'_>, member: &Member, failure: &CallFailure, pause: Option<Duration>) {
+        match (pause, failure.code) {
+            (Some(pause), code) => self.close_gate(member, pause, code).await,
+            (None, ErrorCode::PromptTruncated) => self.close_gate(member, AFTER_TRUNCATION, failure.code).await,
+            (None, _) => {}
+        }
+        if failure.retry_after.is_none() {
+            self.obey(wish, member, &failure.limits).await;
+        }
+    }
+
+    /// Closes an endpoint's gate for everybody for so long.
+    async fn close_gate(&self, member: &Member, pause: Duration, code: ErrorCode) {
         let now = self.clock.now();
         let until = now.after(pause);
-        self.gate.0.closed_until.fetch_max(until.0, Ordering::Relaxed);
-        if let Err(error) = self.traffic.close_gate(&self.endpoint, until, code.as_str(), now).await {
+        if until <= member.closed_until() {
+            return;
+        }
+        member.close_until(until);
+        if let Err(error) = self.traffic.close_gate(&member.name, until, code.as_str(), now).await {
             tracing::warn!(%error, "the gate could not be closed in the store; this process keeps to it");
         }
     }
+
+    /// When the task may be tried again: at once, if its endpoint is closed and another one is open; never before the retry
+    /// budget allows it. `None` leaves it to the policy.
+    fn next_try(&self, member: &Arc<Member>, failure: &CallFailure) -> Option<Duration> {
+        if matches!(failure.code.class(), FailureClass::Fatal | FailureClass::Permanent) {
+            return failure.retry_after;
+        }
+        let now = self.clock.now();
+        let least = self.endpoints.count_retry(now);
+        if self.endpoints.elsewhere(member, now) {
+            return Some(least);
+        }
+        match failure.retry_after {
+            None if least.is_zero() => None,
+            asked => Some(asked.unwrap_or_default().max(least)),
+        }
+    }
 }
+
+fn end_of(member: &Member, request: &ChatRequest) -> AttemptEnd {
+    let model = member.terms.model.clone().unwrap_or_else(|| request.model.clone());
+    AttemptEnd { endpoint: member.name.clone(), model, ..Default::default() }
+}
+
+fn fill(end: &mut AttemptEnd, usage: &Usage, wish: &Wish<'_>, member: &Member) {
+    end.usage = *usage;
+    end.cost_nanousd = member.terms.price.or(wish.limits.price).map(|price| price.of(usage));
+}
+
+#[cfg(test)]
+mod tests;

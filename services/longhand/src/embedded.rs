@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use agentwrite::config::Limits;
 use agentwrite::ids::OwnerId;
-use agentwrite::ports::{ChatModel, Clock, DispatchStore, Run, RunState, RunStore, TaskStore};
+use agentwrite::ports::{Clock, DispatchStore, Run, RunState, RunStore, TaskStore};
 use checkpoints::sqlite::SqliteStore;
 use dataset::DatasetFolder;
 use task_queue::InProcessQueue;
@@ -14,13 +14,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use worker::{
-    Adopted, CrashPoints, Doorbell, Gate, RandomDice, RunConfigs, Spool, SpoolWhen, SystemClock, keep_leases,
+    Adopted, CrashPoints, Doorbell, Member, RandomDice, RunConfigs, Spool, SpoolWhen, SystemClock, keep_leases,
 };
 
+use crate::endpoint::Endpoint;
 use crate::fault::{Exit, Fault, chain_of};
 use crate::place::Checkpoints;
 use crate::signals::{Stop, Stopped};
-use crate::wiring::{Bells, Model, Store, Wiring};
+use crate::wiring::{Bells, Store, Wiring};
 
 /// The folder, in a run's folder, of answers that its store refused.
 pub const SPOOL: &str = "spool";
@@ -37,12 +38,8 @@ pub struct Embedded {
     pub store: Arc<SqliteStore>,
     /// The run.
     pub run: Run,
-    /// The model of both roles.
-    pub model: Arc<dyn ChatModel>,
-    /// Context of the model in tokens, where known.
-    pub context_tokens: Option<u32>,
-    /// For people: the model and its host.
-    pub title: String,
+    /// The endpoints of its roles.
+    pub endpoint: Endpoint,
     /// Lease times.
     pub leases: agentwrite::task::LeaseTimes,
     /// How long a drain may take.
@@ -95,9 +92,8 @@ impl Embedded {
             abort: tokens.abort.clone(),
         };
         let bells = Bells::new();
-        let gate = Gate::default();
-        let model = Model { chat: Arc::clone(&self.model), context_tokens: self.context_tokens, gate: gate.clone() };
-        let handlers = wiring.handlers(&self.run, &Arc::new(configs), &model, &live);
+        let models = self.endpoint.models();
+        let handlers = wiring.handlers(&self.run, &Arc::new(configs), &models, &live);
         let pool = wiring.pool(handlers, &owner, live.clone(), &bells, Some(spool.clone()));
         let planner = wiring.planner(&self.run, live, &bells);
         let place = DatasetFolder::open(self.dir.clone()).map_err(|error| {
@@ -128,11 +124,11 @@ impl Embedded {
                 Arc::clone(&self.store) as Arc<dyn Checkpoints>,
                 Arc::clone(&clock),
                 self.run.clone(),
-                &self.title,
+                &self.endpoint.title,
                 &self.dir.display().to_string(),
                 clock.now(),
             ),
-            gate,
+            self.endpoint.members(),
             tokens.packing.clone(),
         ));
         let stop = Stop::listen(tokens.drain.clone(), tokens.abort.clone(), self.grace);
@@ -231,10 +227,16 @@ async fn watch_control(
 }
 
 /// Draws the panel until the run ends, and once more then.
-async fn draw(mut panel: crate::panel::Panel, mut feed: crate::panel::Feed, gate: Gate, stop: CancellationToken) {
+async fn draw(
+    mut panel: crate::panel::Panel,
+    mut feed: crate::panel::Feed,
+    endpoints: Vec<Arc<Member>>,
+    stop: CancellationToken,
+) {
     loop {
         let last = stop.is_cancelled();
-        match feed.look(Some(u64::from(gate.in_flight()))).await {
+        let in_flight = endpoints.iter().map(|member| u64::from(member.in_flight())).sum();
+        match feed.look(Some(in_flight)).await {
             Ok(view) => panel.show(&view, last),
             Err(error) => tracing::debug!(%error, "the panel could not be drawn"),
         }

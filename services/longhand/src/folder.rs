@@ -55,6 +55,8 @@ impl Folder {
     pub fn keep_settings(&self, settings: &crate::settings::Settings) -> Result<(), Fault> {
         let kept = toml::Table::from_iter([
             ("endpoint".to_owned(), toml::Value::try_from(&settings.endpoint).expect("plain values")),
+            ("endpoints".to_owned(), toml::Value::try_from(&settings.endpoints).expect("plain values")),
+            ("pools".to_owned(), toml::Value::try_from(&settings.pools).expect("plain values")),
             ("lease".to_owned(), toml::Value::try_from(&settings.lease).expect("plain values")),
         ]);
         let text = format!("# Written by longhand for `longhand resume`. Holds no key.\n{kept}");

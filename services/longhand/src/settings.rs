@@ -1,6 +1,7 @@
 //! Settings in layers: defaults < `longhand.toml` < `.env` < `LONGHAND__SECTION__KEY` < flags. Unknown keys are errors that
 //! name the nearest known one. This is the one place that reads the environment.
 
+mod endpoints;
 mod key;
 mod layers;
 mod money;
@@ -22,8 +23,7 @@ use std::time::Duration;
 
 use crate::fault::Fault;
 
-use key::{api_key, no_key};
-
+pub use endpoints::{DEFAULT, EndpointSettings, MemberSettings, PoolSettings, RolePools};
 pub use layers::{Layers, Origin, nearest};
 pub use money::{PriceSettings, Pricing, cap_without_price, half_a_price};
 pub use schema::json_schema;
@@ -36,8 +36,12 @@ pub const SIMULATED: &str = "simulated";
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Where the model is.
+    /// Where the model is: the endpoint `default`.
     pub endpoint: EndpointSettings,
+    /// Further endpoints, by name.
+    pub endpoints: BTreeMap<String, MemberSettings>,
+    /// Which endpoints serve which role.
+    pub pools: PoolSettings,
     /// How it samples.
     pub sampling: SamplingSettings,
     /// The prompts.
@@ -62,56 +66,6 @@ pub struct Settings {
     pub shards: ShardSettings,
     /// Where answers wait for a database that is away, in the distributed edition.
     pub spool: SpoolSettings,
-}
-
-/// `[endpoint]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct EndpointSettings {
-    /// OpenAI-compatible base URL.
-    pub base_url: String,
-    /// Model of both roles.
-    pub model: String,
-    /// Model of the role `plan`; `model` if empty.
-    pub plan_model: String,
-    /// Environment variable that holds the key.
-    pub api_key_env: String,
-    /// File that holds the key, instead of the variable.
-    pub api_key_file: String,
-    /// Context in tokens; 0 = ask the endpoint.
-    pub context_tokens: u32,
-    /// `auto`, `yes`, `no`: whether a JSON schema is sent for plans.
-    pub json_schema: String,
-    /// Body field or `header:NAME` that carries the sample id to the endpoint's cache router; empty = none.
-    pub affinity: String,
-    /// `none`, `vllm`, `deepseek`: how an answer that was cut is begun in the call that continues it; `none` = a turn asks for
-    /// the rest.
-    pub assistant_prefix: llm::AssistantPrefix,
-    /// Longest wait for a connection.
-    pub connect_seconds: f64,
-    /// Longest wait for the first token.
-    pub first_token_seconds: f64,
-    /// Longest wait between tokens.
-    pub idle_seconds: f64,
-}
-
-impl Default for EndpointSettings {
-    fn default() -> Self {
-        Self {
-            base_url: "https://api.openai.com/v1".to_owned(),
-            model: String::new(),
-            plan_model: String::new(),
-            api_key_env: "OPENAI_API_KEY".to_owned(),
-            api_key_file: String::new(),
-            context_tokens: 0,
-            json_schema: "auto".to_owned(),
-            affinity: String::new(),
-            assistant_prefix: llm::AssistantPrefix::None,
-            connect_seconds: 10.0,
-            first_token_seconds: 120.0,
-            idle_seconds: 60.0,
-        }
-    }
 }
 
 /// `[sampling]`
@@ -323,6 +277,7 @@ impl Settings {
             attempts: self.run.attempts.max(1),
             crash_limit: self.run.crash_limit.max(1),
             synthetic,
+            endpoints: Vec::new(),
         })
     }
 
@@ -349,37 +304,6 @@ impl Settings {
             heartbeat: seconds(self.lease.heartbeat_seconds),
             rescue: seconds(self.lease.rescue_seconds),
         }
-    }
-
-    /// The endpoint's configuration, with the key from the environment or a file.
-    pub fn endpoint_config(&self, environment: &BTreeMap<String, String>) -> Result<llm::EndpointConfig, Fault> {
-        let settings = &self.endpoint;
-        let mut config = llm::EndpointConfig::new("default", settings.base_url.clone());
-        let seconds = |value: f64| Duration::from_secs_f64(value.clamp(0.01, 86_400.0));
-        config.timeouts = llm::Timeouts {
-            connect: seconds(settings.connect_seconds),
-            first_token: seconds(settings.first_token_seconds),
-            idle: seconds(settings.idle_seconds),
-        };
-        config.context_tokens = (settings.context_tokens > 0).then_some(settings.context_tokens);
-        config.json_schema = match settings.json_schema.as_str() {
-            "yes" => llm::JsonSchema::Yes,
-            "no" => llm::JsonSchema::No,
-            _ => llm::JsonSchema::Auto,
-        };
-        config.assistant_prefix = settings.assistant_prefix;
-        config.affinity = match settings.affinity.strip_prefix("header:") {
-            Some(name) => Some(llm::AffinityField::Header(name.to_owned())),
-            None if settings.affinity.is_empty() => None,
-            None => Some(llm::AffinityField::Body(settings.affinity.clone())),
-        };
-        (config.api_key, config.key_source) = api_key(settings, environment)?;
-        let base = llm::BaseUrl::parse(&settings.base_url)
-            .map_err(|error| Fault::usage("base_url", "the base URL cannot be used").because(error))?;
-        if config.api_key.is_none() && base.needs_key() {
-            return Err(no_key(settings, &base.host(), &config.key_source));
-        }
-        Ok(config)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use agentwrite::ids::{OwnerId, RunId};
 use agentwrite::ports::{
-    ChatModel, Clock, Dice, DispatchStore, PackStore, ReportStore, Run, RunStore, TaskQueue, TaskStore, TrafficStore,
+    Clock, Dice, DispatchStore, PackStore, ReportStore, Run, RunStore, TaskQueue, TaskStore, TrafficStore,
 };
 use agentwrite::retry::RetryPolicy;
 use agentwrite::task::LeaseTimes;
@@ -17,11 +17,9 @@ use section_writer::SectionHandler;
 use shard_packer::{Packer, PackerParts, PackerSettings};
 use tokio_util::sync::CancellationToken;
 use worker::{
-    Caller, CrashPoints, Doorbell, Gate, Handler, LiveLimits, Pool, PoolParts, PoolSettings, RunConfigs, Spool,
+    Caller, CrashPoints, Doorbell, Endpoints, Handler, LiveLimits, Pool, PoolParts, PoolSettings, RunConfigs, Spool,
 };
 
-/// Name of the one endpoint of a process.
-pub const ENDPOINT: &str = "default";
 /// How long a planner gathers rings before it looks.
 const PLANNER_REST: Duration = Duration::from_millis(4);
 /// The same for a packer.
@@ -60,13 +58,13 @@ impl Bells {
     }
 }
 
-/// The model that a process calls.
+/// The pools behind the roles of a run.
 #[derive(Clone)]
-pub struct Model {
-    pub chat: Arc<dyn ChatModel>,
-    /// Its context in tokens, where known.
+pub struct Models {
+    pub plan: Arc<Endpoints>,
+    pub write: Arc<Endpoints>,
+    /// Context of every model that writes, in tokens: the smallest that is known.
     pub context_tokens: Option<u32>,
-    pub gate: Gate,
 }
 
 impl Wiring {
@@ -75,7 +73,7 @@ impl Wiring {
         &self,
         run: &Run,
         configs: &Arc<RunConfigs>,
-        model: &Model,
+        models: &Models,
         limits: &LiveLimits,
     ) -> Vec<Arc<dyn Handler>> {
         let retry = RetryPolicy {
@@ -87,7 +85,7 @@ impl Wiring {
             Arc::new(PlanHandler {
                 configs: Arc::clone(configs),
                 tasks: self.store.clone(),
-                caller: self.caller(model, limits),
+                caller: self.caller(&models.plan, limits),
                 retry,
                 clock: Arc::clone(&self.clock),
                 dice: Arc::clone(&self.dice),
@@ -95,8 +93,8 @@ impl Wiring {
             Arc::new(SectionHandler {
                 configs: Arc::clone(configs),
                 tasks: self.store.clone(),
-                caller: self.caller(model, limits),
-                context_tokens: model.context_tokens,
+                caller: self.caller(&models.write, limits),
+                context_tokens: models.context_tokens,
                 retry,
                 clock: Arc::clone(&self.clock),
                 dice: Arc::clone(&self.dice),
@@ -104,17 +102,15 @@ impl Wiring {
         ]
     }
 
-    fn caller(&self, model: &Model, limits: &LiveLimits) -> Caller {
+    fn caller(&self, endpoints: &Arc<Endpoints>, limits: &LiveLimits) -> Caller {
         Caller {
-            model: Arc::clone(&model.chat),
-            endpoint: ENDPOINT.to_owned(),
+            endpoints: Arc::clone(endpoints),
             traffic: self.store.clone(),
             limits: limits.clone(),
             clock: Arc::clone(&self.clock),
             drain: self.drain.clone(),
             abort: self.abort.clone(),
             crash: self.crash.clone(),
-            gate: model.gate.clone(),
         }
     }
 

@@ -42,8 +42,13 @@ impl Stats {
 impl Simulator {
     /// Starts `binary simulate-llm --listen 127.0.0.1:0 ARGS...` and waits for the line that names its port.
     pub fn start<S: AsRef<str>>(binary: impl AsRef<Path>, args: &[S]) -> Self {
+        Self::start_at(binary, "127.0.0.1:0", args)
+    }
+
+    /// The same at an address of one's own, such as that of a simulator which was killed.
+    pub fn start_at<S: AsRef<str>>(binary: impl AsRef<Path>, address: &str, args: &[S]) -> Self {
         let mut command = Command::new(binary.as_ref());
-        command.args(["simulate-llm", "--listen", "127.0.0.1:0"]).args(args.iter().map(AsRef::as_ref));
+        command.args(["simulate-llm", "--listen", address]).args(args.iter().map(AsRef::as_ref));
         let mut child = Child::start(&mut command);
         let url = until_some(Duration::from_secs(20), "the simulator says where it listens", || {
             let printed = child.stdout();
@@ -58,7 +63,8 @@ impl Simulator {
         &self.url
     }
 
-    fn address(&self) -> &str {
+    /// Its host and port.
+    pub fn address(&self) -> &str {
         self.url.trim_start_matches("http://").trim_end_matches("/v1")
     }
 

@@ -6,7 +6,7 @@ use agentwrite::config::{Limits, RunConfig};
 use agentwrite::failure::ErrorCode;
 use agentwrite::ids::{Hash, OwnerId, RunId, SampleId, Timestamp};
 use agentwrite::ports::{
-    Added, AdmissionView, Admit, ClosedShard, CompleteSample, Control, DispatchStore, Dispatched, FailureGroup,
+    Added, AdmissionView, Admit, Budget, ClosedShard, CompleteSample, Control, DispatchStore, Dispatched, FailureGroup,
     OperatorAction, OutboxRow, PackStore, PackedSample, PublishedShard, Range, ReportStore, Rescued, Reservation,
     Reserve, Retried, RetryPlan, Run, RunState, RunStore, SampleDetail, SampleFilter, SamplePage, ShardFile,
     StatisticsRow, StoreError, Totals, TrafficStore, Verdict,
@@ -236,8 +236,8 @@ impl TrafficStore for ShakenStore {
         self.write("reserve", self.ground().reserve(reserve)).await
     }
 
-    async fn settle(&self, run: &RunId, endpoint: &str, unused_tokens: i64, now: Timestamp) -> Result<(), StoreError> {
-        self.write("settle", self.ground().settle(run, endpoint, unused_tokens, now)).await
+    async fn settle(&self, run: &RunId, budget: &Budget, unused_tokens: i64, now: Timestamp) -> Result<(), StoreError> {
+        self.write("settle", self.ground().settle(run, budget, unused_tokens, now)).await
     }
 
     async fn close_gate(

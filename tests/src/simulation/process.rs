@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use worker::{
-    Caller, CrashPoints, Doorbell, Gate, Handler, Pool, PoolParts, PoolSettings, RunConfigs, Spool, SpoolWhen,
+    Caller, CrashPoints, Doorbell, Endpoints, Handler, Pool, PoolParts, PoolSettings, RunConfigs, Spool, SpoolWhen,
     keep_leases,
 };
 
@@ -193,17 +193,15 @@ impl Parts {
         live: &watch::Receiver<Limits>,
         dice: &Arc<dyn Dice>,
     ) -> Vec<Arc<dyn Handler>> {
-        let gate = Gate::default();
+        let endpoints = Endpoints::one(ENDPOINT, Arc::clone(&self.model));
         let caller = || Caller {
-            model: Arc::clone(&self.model),
-            endpoint: ENDPOINT.to_owned(),
+            endpoints: Arc::clone(&endpoints),
             traffic: self.store(|store| store as Arc<dyn TrafficStore>),
             limits: live.clone(),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             drain: self.drain.clone(),
             abort: self.abort.clone(),
             crash: CrashPoints::default(),
-            gate: gate.clone(),
         };
         let retry = RetryPolicy {
             attempts: run.config.attempts,

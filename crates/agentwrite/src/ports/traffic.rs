@@ -5,13 +5,33 @@ use async_trait::async_trait;
 use super::StoreError;
 use crate::ids::{AttemptId, RunId, Timestamp};
 
+/// Whose gate and rates a call is under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Budget {
+    /// The endpoint.
+    pub endpoint: String,
+    /// The pool that it was chosen from; the run's rates are those of the pool. An endpoint alone is a pool of its own name.
+    pub pool: String,
+    /// Requests per minute of the endpoint itself, whatever run and pool.
+    pub rpm: Option<u32>,
+    /// Tokens per minute of the endpoint itself.
+    pub tpm: Option<u32>,
+}
+
+impl Budget {
+    /// That of an endpoint alone, without rates of its own.
+    pub fn of(endpoint: &str) -> Self {
+        Self { endpoint: endpoint.to_owned(), pool: endpoint.to_owned(), rpm: None, tpm: None }
+    }
+}
+
 /// A wish to make one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reserve {
     /// The run that pays.
     pub run: RunId,
-    /// The endpoint's name.
-    pub endpoint: String,
+    /// What it draws on.
+    pub budget: Budget,
     /// The attempt that makes the call.
     pub attempt: AttemptId,
     /// Tokens the call may use, prompt and answer.
@@ -34,12 +54,12 @@ pub enum Reservation {
 /// One traffic port for the fleet. Every call reserves before it starts and settles when its attempt ends.
 #[async_trait]
 pub trait TrafficStore: Send + Sync {
-    /// Reserves requests, tokens and money under the run's limits and the endpoint's gate.
+    /// Reserves requests, tokens and money under the run's limits, the endpoint's own, and its gate.
     async fn reserve(&self, reserve: Reserve) -> Result<Reservation, StoreError>;
 
     /// Gives back what a call did not use of its token reservation (negative: takes what it used beyond). Money is settled
     /// with the attempt's end, in the same transaction.
-    async fn settle(&self, run: &RunId, endpoint: &str, unused_tokens: i64, now: Timestamp) -> Result<(), StoreError>;
+    async fn settle(&self, run: &RunId, budget: &Budget, unused_tokens: i64, now: Timestamp) -> Result<(), StoreError>;
 
     /// Closes the endpoint's gate for everybody until a time. One burst counts once: a gate that is closed already is only
     /// ever prolonged.

@@ -1,7 +1,7 @@
 //! Traffic to the endpoints: the run's cap, gates, buckets as `agentwrite::rate` has them.
 
 use agentwrite::ids::{RunId, Timestamp};
-use agentwrite::ports::{Reservation, Reserve, StoreError, TrafficStore};
+use agentwrite::ports::{Budget, Reservation, Reserve, StoreError, TrafficStore};
 use agentwrite::rate;
 use async_trait::async_trait;
 
@@ -21,7 +21,7 @@ fn reserve(state: &mut State, reserve: &Reserve) -> Result<Reservation, MemoryEr
         run.change_attempt(&reserve.attempt, |attempt| attempt.reserved_nanousd = reserve.worst_nanousd);
     }
     let draws = rate::draws(reserve, &run.limits);
-    let closed_until = state.gates.get(&reserve.endpoint).map_or(i64::MIN, |(until, _)| until.0);
+    let closed_until = state.gates.get(&reserve.budget.endpoint).map_or(i64::MIN, |(until, _)| until.0);
     let mut start = reserve.now.0.max(closed_until) as f64;
     for draw in &draws {
         start = start.max(draw.start(state.buckets.get(&draw.bucket).copied().unwrap_or(f64::MIN)));
@@ -43,11 +43,12 @@ fn passes_cap(run: &RunData, reserve: &Reserve) -> bool {
     run.totals.settled_nanousd + run.totals.reserved_nanousd - own + worst > cap
 }
 
-fn settle(state: &mut State, run: &RunId, endpoint: &str, unused_tokens: i64) {
+fn settle(state: &mut State, run: &RunId, budget: &Budget, unused_tokens: i64) {
     let Some(run) = state.runs.get(run) else { return };
-    let Some((bucket, back)) = rate::give_back(endpoint, unused_tokens, &run.limits) else { return };
-    if let Some(free_at) = state.buckets.get_mut(&bucket) {
-        *free_at -= back;
+    for (bucket, back) in rate::give_back(budget, unused_tokens, &run.limits) {
+        if let Some(free_at) = state.buckets.get_mut(&bucket) {
+            *free_at -= back;
+        }
     }
 }
 
@@ -64,9 +65,15 @@ impl TrafficStore for MemoryStore {
         self.write("reserve", |state| reserve(state, &wish))
     }
 
-    async fn settle(&self, run: &RunId, endpoint: &str, unused_tokens: i64, _now: Timestamp) -> Result<(), StoreError> {
+    async fn settle(
+        &self,
+        run: &RunId,
+        budget: &Budget,
+        unused_tokens: i64,
+        _now: Timestamp,
+    ) -> Result<(), StoreError> {
         self.write("settle", |state| {
-            settle(state, run, endpoint, unused_tokens);
+            settle(state, run, budget, unused_tokens);
             Ok(())
         })
     }

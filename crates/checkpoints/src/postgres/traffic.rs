@@ -2,7 +2,7 @@
 
 use agentwrite::config::Limits;
 use agentwrite::ids::{RunId, Timestamp};
-use agentwrite::ports::{Reservation, Reserve, StoreError, TrafficStore};
+use agentwrite::ports::{Budget, Reservation, Reserve, StoreError, TrafficStore};
 use agentwrite::rate;
 use async_trait::async_trait;
 use sqlx::PgConnection;
@@ -18,13 +18,20 @@ impl TrafficStore for PostgresStore {
         self.write("reserve", reserve, |connection, reserve| Box::pin(reserve_call(connection, reserve))).await
     }
 
-    async fn settle(&self, run: &RunId, endpoint: &str, unused_tokens: i64, _now: Timestamp) -> Result<(), StoreError> {
+    async fn settle(
+        &self,
+        run: &RunId,
+        budget: &Budget,
+        unused_tokens: i64,
+        _now: Timestamp,
+    ) -> Result<(), StoreError> {
         let fail = |error: sqlx::Error| StoreError::new(format!("settle {run}"), error);
         let limits: String =
             sqlx::query_scalar(sql!("run_limits")).bind(run.as_str()).fetch_one(&self.readers).await.map_err(fail)?;
         let limits: Limits = json(&limits).map_err(|error| fail(error.into()))?;
-        let Some((bucket, back)) = rate::give_back(endpoint, unused_tokens, &limits) else { return Ok(()) };
-        sqlx::query(sql!("bucket_give_back")).bind(bucket).bind(back).execute(&self.writers).await.map_err(fail)?;
+        for (bucket, back) in rate::give_back(budget, unused_tokens, &limits) {
+            sqlx::query(sql!("bucket_give_back")).bind(bucket).bind(back).execute(&self.writers).await.map_err(fail)?;
+        }
         Ok(())
     }
 
@@ -108,7 +115,7 @@ async fn reserve_money(connection: &mut PgConnection, reserve: &Reserve, limits:
 /// Takes the call's units from its buckets; all of them move on from the time at which the call starts.
 async fn draw(connection: &mut PgConnection, reserve: &Reserve, limits: &Limits) -> Result<f64, sqlx::Error> {
     let gate: Option<(i64, String)> =
-        sqlx::query_as(sql!("gate_read")).bind(&reserve.endpoint).fetch_optional(&mut *connection).await?;
+        sqlx::query_as(sql!("gate_read")).bind(&reserve.budget.endpoint).fetch_optional(&mut *connection).await?;
     let mut start = gate.map_or(reserve.now.0, |(until, _)| reserve.now.0.max(until)) as f64;
     let mut draws = Vec::with_capacity(2);
     // Always in this order, so that nobody waits in a circle.

@@ -2,7 +2,7 @@
 
 use agentwrite::config::Limits;
 use agentwrite::ids::{RunId, Timestamp};
-use agentwrite::ports::{Reservation, Reserve, StoreError, TrafficStore};
+use agentwrite::ports::{Budget, Reservation, Reserve, StoreError, TrafficStore};
 use agentwrite::rate;
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
@@ -19,14 +19,23 @@ impl TrafficStore for SqliteStore {
         self.writer.run("reserve", move |connection| reserve_call(connection, &reserve)).await
     }
 
-    async fn settle(&self, run: &RunId, endpoint: &str, unused_tokens: i64, _now: Timestamp) -> Result<(), StoreError> {
-        let (run, endpoint) = (run.clone(), endpoint.to_owned());
+    async fn settle(
+        &self,
+        run: &RunId,
+        budget: &Budget,
+        unused_tokens: i64,
+        _now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (run, budget) = (run.clone(), budget.clone());
         self.writer
             .run("settle", move |connection| {
                 let (limits, _, _) = limits_of(connection, &run)?;
-                let Some((bucket, back)) = rate::give_back(&endpoint, unused_tokens, &limits) else { return Ok(()) };
-                let Some(free_at) = free_at(connection, &bucket)? else { return Ok(()) };
-                write_bucket(connection, &bucket, free_at - back)
+                for (bucket, back) in rate::give_back(&budget, unused_tokens, &limits) {
+                    if let Some(free_at) = free_at(connection, &bucket)? {
+                        write_bucket(connection, &bucket, free_at - back)?;
+                    }
+                }
+                Ok(())
             })
             .await
     }
@@ -100,7 +109,7 @@ fn reserve_call(batch: &Batch, reserve: &Reserve) -> rusqlite::Result<Reservatio
 /// Takes the call's units from its buckets; all of them move on from the time at which the call starts.
 fn draw(connection: &Connection, reserve: &Reserve, limits: &Limits) -> rusqlite::Result<f64> {
     let gate: Option<(i64, String)> =
-        first(connection, sql!("gate_read"), params![&reserve.endpoint], |row| row.try_into())?;
+        first(connection, sql!("gate_read"), params![&reserve.budget.endpoint], |row| row.try_into())?;
     let mut start = gate.map_or(reserve.now.0, |(until, _)| reserve.now.0.max(until)) as f64;
     let mut draws = Vec::with_capacity(2);
     for draw in rate::draws(reserve, limits) {

@@ -315,7 +315,7 @@ impl<'a, S: Stores> Player<'a, S> {
         let Some(task) = self.held.last() else { return "no call to reserve".to_owned() };
         let reserve = Reserve {
             run: self.scene.run.clone(),
-            endpoint: "default".to_owned(),
+            budget: agentwrite::ports::Budget::of("default"),
             attempt: task.attempt.clone(),
             tokens: 100 + self.numbers.below(3_000),
             worst_nanousd: self.numbers.in_hundred(80).then(|| COST * (1 + self.numbers.below(5))),
@@ -325,7 +325,10 @@ impl<'a, S: Stores> Player<'a, S> {
         let reserved = store.reserve(reserve).await;
         if self.numbers.in_hundred(30) {
             let unused = self.numbers.below(2_000) as i64 - 500;
-            store.settle(&self.scene.run, "default", unused, now).await.expect("settle");
+            store
+                .settle(&self.scene.run, &agentwrite::ports::Budget::of("default"), unused, now)
+                .await
+                .expect("settle");
         }
         if self.numbers.in_hundred(10) {
             store.close_gate("default", now.after(Duration::from_secs(3)), "429", now).await.expect("close_gate");

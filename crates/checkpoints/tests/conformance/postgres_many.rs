@@ -8,8 +8,8 @@ use agentwrite::config::{Limits, Mode, RunConfig};
 use agentwrite::failure::ErrorCode;
 use agentwrite::ids::{AttemptId, Hash, Timestamp};
 use agentwrite::ports::{
-    Admit, Control, DispatchStore, PackStore, RecordResult, Recorded, Reservation, Reserve, RetryPlan, RunStore,
-    TaskStore, TrafficStore,
+    Admit, Budget, Control, DispatchStore, PackStore, RecordResult, Recorded, Reservation, Reserve, RetryPlan,
+    RunStore, TaskStore, TrafficStore,
 };
 use agentwrite::task::{ClaimedTask, Kind};
 use checkpoints::postgres::PostgresStore;
@@ -123,8 +123,8 @@ async fn a_cap_holds_for_all_processes() {
     for index in 0..20 {
         scene.admit(index, false, false).await;
         let attempt = scene.claim(&scene.plan_key(index)).await.attempt;
-        let (run, endpoint, now) = (scene.run.clone(), "default".to_owned(), scene.tick());
-        wishes.push(Reserve { run, endpoint, attempt, tokens: 1, worst_nanousd: Some(COST), now });
+        let (run, budget, now) = (scene.run.clone(), Budget::of("default"), scene.tick());
+        wishes.push(Reserve { run, budget, attempt, tokens: 1, worst_nanousd: Some(COST), now });
     }
     let stores = [fixture.store(), &other];
     let asked = wishes.into_iter().enumerate().map(|(index, wish)| stores[index % 2].reserve(wish));
@@ -143,8 +143,8 @@ async fn a_schedule_is_shared_by_all_processes() {
     let now = scene.now();
     let stores = [fixture.store(), &other];
     let asked = (0..30).map(|index| {
-        let (run, endpoint, attempt) = (scene.run.clone(), "default".to_owned(), AttemptId::new(format!("a{index}")));
-        stores[index % 2].reserve(Reserve { run, endpoint, attempt, tokens: 1, worst_nanousd: None, now })
+        let (run, budget, attempt) = (scene.run.clone(), Budget::of("default"), AttemptId::new(format!("a{index}")));
+        stores[index % 2].reserve(Reserve { run, budget, attempt, tokens: 1, worst_nanousd: None, now })
     });
     let mut starts: Vec<i64> = join_all(asked)
         .await

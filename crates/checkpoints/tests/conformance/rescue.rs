@@ -109,7 +109,7 @@ pub async fn an_orphans_reservation_is_suspect<F: Fixture>() {
     let task = scene.writing(0, 1).await;
     let wish = Reserve {
         run: scene.run.clone(),
-        endpoint: "default".to_owned(),
+        budget: agentwrite::ports::Budget::of("default"),
         attempt: task.attempt.clone(),
         tokens: 10,
         worst_nanousd: Some(5 * COST),

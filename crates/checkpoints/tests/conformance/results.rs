@@ -172,7 +172,7 @@ pub async fn an_orphaned_attempt_is_settled_later<F: Fixture>() {
     let task = scene.writing(0, 1).await;
     let reserve = Reserve {
         run: scene.run.clone(),
-        endpoint: "default".to_owned(),
+        budget: agentwrite::ports::Budget::of("default"),
         attempt: task.attempt.clone(),
         tokens: 500,
         worst_nanousd: Some(7 * COST),

@@ -28,7 +28,7 @@ pub async fn busy_run<F: Fixture>(fixture: &F) -> Scene<'_, F::Store> {
     let task = scene.claim(&task.key).await;
     let reserve = Reserve {
         run: scene.run.clone(),
-        endpoint: "default".to_owned(),
+        budget: agentwrite::ports::Budget::of("default"),
         attempt: task.attempt,
         tokens: 1,
         worst_nanousd: Some(COST),

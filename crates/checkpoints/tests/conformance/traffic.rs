@@ -5,7 +5,7 @@ use std::time::Duration;
 use agentwrite::config::{Limits, RunConfig};
 use agentwrite::failure::ErrorCode;
 use agentwrite::ids::{AttemptId, Timestamp};
-use agentwrite::ports::{Control, DispatchStore, Reservation, Reserve, TrafficStore};
+use agentwrite::ports::{Budget, Control, DispatchStore, Reservation, Reserve, TrafficStore};
 use agentwrite::task::ClaimedTask;
 use futures_util::future::join_all;
 
@@ -21,7 +21,7 @@ async fn limited<S: Stores>(store: &S, limits: Limits, samples: u64) -> Scene<'_
 fn wish<S: Stores>(scene: &Scene<'_, S>, attempt: &AttemptId, tokens: u64, worst: Option<u64>) -> Reserve {
     Reserve {
         run: scene.run.clone(),
-        endpoint: "default".to_owned(),
+        budget: Budget::of("default"),
         attempt: attempt.clone(),
         tokens,
         worst_nanousd: worst,
@@ -105,7 +105,9 @@ pub async fn tokens_are_paced_and_settled<F: Fixture>() {
     let scene = limited(fixture.store(), Limits { tpm: Some(60_000), ..Limits::default() }, 0).await;
     assert_eq!(wait(&scene, 10_000).await, 0);
     assert_eq!(wait(&scene, 1_000).await, 9_000, "ten seconds' worth, less the burst");
-    let settle = async |unused| scene.store.settle(&scene.run, "default", unused, scene.now()).await.expect("settle");
+    let settle = async |unused| {
+        scene.store.settle(&scene.run, &Budget::of("default"), unused, scene.now()).await.expect("settle");
+    };
     settle(8_000).await;
     assert_eq!(wait(&scene, 1_000).await, 2_000);
     settle(-5_000).await;
@@ -117,7 +119,7 @@ pub async fn endpoints_are_apart<F: Fixture>() {
     let fixture = F::fresh().await;
     let scene = limited(fixture.store(), Limits { rpm: Some(60), ..Limits::default() }, 0).await;
     assert_eq!(wait(&scene, 10).await, 0);
-    let other = Reserve { endpoint: "other".to_owned(), ..wish(&scene, &AttemptId::new("att_o"), 10, None) };
+    let other = Reserve { budget: Budget::of("other"), ..wish(&scene, &AttemptId::new("att_o"), 10, None) };
     assert_eq!(scene.store.reserve(other).await.expect("reserve"), Reservation::StartAt(scene.now()));
     assert_eq!(wait(&scene, 10).await, 1_000);
 }

@@ -107,6 +107,16 @@ async fn an_error_inside_a_200_is_an_error() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_kept_waiting_and_then_closed_met_an_overloaded_endpoint() {
+    for body in [
+        response("200 OK", "content-type: text/event-stream\r\n", ": keep-alive\n\n: keep-alive\n\n"),
+        response("200 OK", "content-type: application/json\r\n", "\n\n\n"),
+    ] {
+        assert_eq!(Server::one(body).ask().await.unwrap_err().code, ErrorCode::Overloaded);
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_the_protocol_is_a_bad_response() {
     for body in [
         response("200 OK", "content-type: text/html\r\n", "<!doctype html><title>Welcome to nginx!</title>"),

@@ -1,13 +1,11 @@
 //! How an answer ends, what counts as text, and bytes that arrive in odd pieces.
 
-use std::sync::Arc;
-
 use agentwrite::call::Finish;
 use agentwrite::failure::ErrorCode;
 use agentwrite::ports::ChatModel;
-use llm::{HttpChat, Pool};
+use llm::HttpChat;
 
-use crate::server::{Server, Step, chunk, events, finish, request, stream_head, text};
+use crate::server::{Server, Step, chunk, events, finish, request, response, stream_head, text};
 
 fn delta(field: &str, said: &str) -> String {
     serde_json::json!({"choices": [{"index": 0, "delta": {field: said}}]}).to_string()
@@ -149,18 +147,16 @@ async fn dropping_a_call_closes_its_connection() {
 }
 
 #[tokio::test]
-async fn a_pool_keeps_a_sample_on_one_endpoint() {
-    let servers: Vec<Server> = (0..3).map(|_| Server::one(events(&[&text("a"), &finish("stop"), "[DONE]"]))).collect();
-    let members = servers.iter().enumerate().map(|(index, server)| {
-        let mut config = server.config();
-        config.name = format!("gpu-{index}");
-        Arc::new(HttpChat::new(config).unwrap())
-    });
-    let pool = Pool::new(members.collect()).unwrap();
-    for _ in 0..4 {
-        pool.chat(request()).await.unwrap();
-    }
-    let mut asked: Vec<usize> = servers.iter().map(|server| server.asked().len()).collect();
-    asked.sort_unstable();
-    assert_eq!(asked, [0, 0, 4]);
+async fn the_first_token_is_told_once_and_before_the_end() {
+    let server = Server::one(events(&[&text("a"), &text("b"), &finish("stop"), "[DONE]"]));
+    let chat = HttpChat::new(server.config()).unwrap();
+    let heard = std::sync::atomic::AtomicU32::new(0);
+    let tell = || {
+        heard.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    };
+    chat.chat_heard(request(), &tell).await.unwrap();
+    assert_eq!(heard.into_inner(), 1);
+    let refused = Server::one(response("500 Oops", "", "{}"));
+    let chat = HttpChat::new(refused.config()).unwrap();
+    chat.chat_heard(request(), &|| panic!("nothing was said")).await.unwrap_err();
 }

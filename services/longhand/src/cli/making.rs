@@ -158,9 +158,9 @@ pub struct SubmitArgs {
     /// Mark the text as synthetic: what serves is a simulator [default: if the model's name is `simulated`]
     #[arg(long)]
     pub synthetic: bool,
-    /// The endpoint that writes it, by its name
-    #[arg(long, value_name = "NAME", default_value = crate::wiring::ENDPOINT)]
-    pub endpoint: String,
+    /// The endpoints that make it, by their names [default: the pools of the processes that serve]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    pub endpoint: Vec<String>,
     /// Do not ask before a paid run
     #[arg(long)]
     pub yes: bool,

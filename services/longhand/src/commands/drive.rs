@@ -42,6 +42,11 @@ pub fn endpoint_flags(args: &EndpointArgs) -> Table {
     ] {
         set(&mut flags, "endpoint", key, value.clone().map(Value::String));
     }
+    if args.address.base_url.is_some() {
+        // A URL on the command line is the only endpoint, whatever pools there are.
+        set(&mut flags, "pools", "plan", Some(Value::Array(Vec::new())));
+        set(&mut flags, "pools", "write", Some(Value::Array(Vec::new())));
+    }
     flags
 }
 
@@ -141,9 +146,7 @@ pub async fn drive(
     let embedded = Embedded {
         dir: dir.clone(),
         store: Arc::clone(&store),
-        context_tokens: endpoint.context_tokens(),
-        title: endpoint.title,
-        model: endpoint.model,
+        endpoint,
         leases: settings.lease_times(),
         grace: Duration::from_secs_f64(settings.run.grace_seconds.clamp(0.0, 86_400.0)),
         crash: crash_points()?,

@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use agentwrite::config::RunConfig;
+use agentwrite::config::{RunConfig, TextConfig};
 use agentwrite::estimate::Assumptions;
 use agentwrite::ports::ChatModel;
 
@@ -45,8 +45,8 @@ pub async fn run(config_file: Option<&Path>, args: EstimateArgs, out: &mut dyn W
     let sampled = match args.sample {
         0 => None,
         count => {
-            let model = model(&settings, &config, args.simulate).await?;
-            Some(sampling::sample(&model, &config.text, &inputs, count, &limits, &before).await?)
+            let (model, text) = model(&settings, &config, args.simulate).await?;
+            Some(sampling::sample(&model, &text, &inputs, count, &limits, &before).await?)
         }
     };
     let after = sampled.as_ref().map_or(before, |sampled| stated(&args, sampled.learn(before)));
@@ -60,14 +60,21 @@ pub async fn run(config_file: Option<&Path>, args: EstimateArgs, out: &mut dyn W
     Ok(Exit::Done)
 }
 
-/// Who makes the plans, after a look that costs nothing.
-async fn model(settings: &Settings, config: &RunConfig, simulate: bool) -> Result<Arc<dyn ChatModel>, Fault> {
-    if simulate {
-        return Ok(Endpoint::simulated(config.text.seed).model);
+/// Who makes the plans, after a look that costs nothing: the first endpoint of its pool, and the configuration with the name
+/// that the model has there.
+async fn model(
+    settings: &Settings,
+    config: &RunConfig,
+    simulate: bool,
+) -> Result<(Arc<dyn ChatModel>, TextConfig), Fault> {
+    let endpoint = if simulate { Endpoint::simulated(config.text.seed) } else { Endpoint::configured(settings)? };
+    endpoint.look(&config.text).await?;
+    let member = endpoint.first_planner();
+    let mut text = config.text.clone();
+    if let Some(own) = &member.terms.model {
+        text.plan.model.clone_from(own);
     }
-    let endpoint = Endpoint::configured(settings)?;
-    endpoint.look(&config.text.plan.model).await?;
-    Ok(endpoint.model)
+    Ok((Arc::clone(&member.model), text))
 }
 
 /// The price of the models of a run, `named` by its settings and not simulated.

@@ -47,7 +47,7 @@ pub async fn run(config_file: Option<&Path>, args: RunArgs, out: &mut dyn Write)
     let folder = Folder::lock(&dir)?;
     let fresh = !folder.has_run();
     if fresh {
-        endpoint.look(&config.text.write.model).await?;
+        endpoint.look(&config.text).await?;
         if let Some(note) = pricing.note() {
             eprintln!("{note}");
         }

@@ -22,7 +22,7 @@ pub async fn run(config_file: Option<&Path>, args: &ServeArgs) -> Result<Exit, F
     drive::set(&mut flags, "spool", "dir", args.spool.clone().map(toml::Value::String));
     let (settings, _) = settings::load(config_file, flags)?;
     let roles = roles(args.role, &settings).await?;
-    let endpoint = if roles.kinds.is_empty() { None } else { Some(Endpoint::configured(&settings)?) };
+    let endpoint = if roles.kinds.is_empty() { None } else { Some(Endpoint::of_a_server(&settings)?) };
     if let Some(endpoint) = &endpoint {
         endpoint.look_ahead().await?;
     }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use agentwrite::config::Limits;
+use agentwrite::config::{Limits, RunConfig};
 use agentwrite::ids::RunId;
 use agentwrite::ports::{ReportStore, Run, RunState, RunStore, Totals};
 use checkpoints::postgres::PostgresStore;
@@ -19,7 +19,6 @@ use crate::fault::{Exit, Fault};
 use crate::fleet::{StoreClock, servers};
 use crate::output::{put, put_json};
 use crate::settings::{self, Layers, Origin, SIMULATED, Settings};
-use crate::wiring::ENDPOINT;
 
 /// How often a run is looked at that is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -28,8 +27,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub async fn run(config_file: Option<&Path>, args: SubmitArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
     let endpoint = EndpointArgs { models: args.models.clone(), ..EndpointArgs::default() };
     let (settings, layers) = settings::load(config_file, flags(&args.work, &endpoint, &args.limits))?;
-    known_endpoint(&args.endpoint)?;
-    let config = settings.run_config(args.synthetic || simulated(&settings))?;
+    settings.check_names(&args.endpoint, "--endpoint")?;
+    let synthetic = args.synthetic || simulated(&settings);
+    let config = RunConfig { endpoints: args.endpoint.clone(), ..settings.run_config(synthetic)? };
     let paid = paid(&settings, &layers)?;
     let pricing = estimate::pricing(&settings, &config, paid)?;
     let limits = Limits { weight: args.share.weight.unwrap_or(1), ..settings.run_limits(&pricing)? };
@@ -64,14 +64,6 @@ fn simulated(settings: &Settings) -> bool {
     let endpoint = &settings.endpoint;
     let is_simulator = |name: &str| name == SIMULATED;
     is_simulator(&endpoint.model) && (endpoint.plan_model.is_empty() || is_simulator(&endpoint.plan_model))
-}
-
-/// The name of an endpoint that there is.
-fn known_endpoint(name: &str) -> Result<(), Fault> {
-    if name == ENDPOINT {
-        return Ok(());
-    }
-    Err(Fault::usage("unknown_endpoint", format!("there is no endpoint {name:?}")).help(format!("known: {ENDPOINT}")))
 }
 
 /// Whether the calls cost money, as far as this process can tell: the processes that serve have the endpoint's address, this

@@ -4,18 +4,18 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agentwrite::config::Limits;
+use agentwrite::failure::ErrorCode;
 use agentwrite::ids::RunId;
 use agentwrite::manuscript::Manuscript;
-use agentwrite::ports::{Run, RunStore, StoreError};
+use agentwrite::ports::{Run, RunStore, StoreError, TrafficStore};
 use agentwrite::retry::RetryPolicy;
 use agentwrite::task::{ClaimedTask, Kind};
 use async_trait::async_trait;
 use tokio::sync::watch;
-use worker::{Failures, Gate, Handler, Outcome, RunConfigs};
+use worker::{Failures, Handler, Outcome, RunConfigs};
 
 use super::Shared;
 use crate::endpoint::Endpoint;
-use crate::wiring::Model;
 
 /// What is known of one run.
 struct Entry {
@@ -26,11 +26,21 @@ struct Entry {
     handlers: HashMap<Kind, Arc<dyn Handler>>,
 }
 
+/// A run that this process cannot work on.
+#[derive(Debug, thiserror::Error)]
+enum DeskError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The run asks for an endpoint that is not configured here.
+    #[error("the run asks for the endpoint {0:?}, which is not configured in the processes that serve")]
+    NoEndpoint(String),
+}
+
 /// The runs that this process has seen tasks of.
 pub struct Desk {
     shared: Shared,
     endpoint: Endpoint,
-    gate: Gate,
     /// Held while a run's handlers are made: its first tasks come together.
     making: tokio::sync::Mutex<()>,
     entries: Mutex<HashMap<RunId, Entry>>,
@@ -39,13 +49,17 @@ pub struct Desk {
 impl Desk {
     /// An empty desk.
     pub fn new(shared: Shared, endpoint: Endpoint) -> Arc<Self> {
-        Arc::new(Self {
-            shared,
-            endpoint,
-            gate: Gate::default(),
-            making: tokio::sync::Mutex::default(),
-            entries: Mutex::default(),
-        })
+        Arc::new(Self { shared, endpoint, making: tokio::sync::Mutex::default(), entries: Mutex::default() })
+    }
+
+    /// Takes over the gates that other processes closed.
+    pub async fn follow_gates(&self) -> Result<(), StoreError> {
+        for member in self.endpoint.members() {
+            if let Some((until, _)) = self.shared.store.gate(&member.name).await? {
+                member.close_until(until);
+            }
+        }
+        Ok(())
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<RunId, Entry>> {
@@ -75,7 +89,7 @@ impl Desk {
         self.entries().get(id).map(|entry| entry.handlers.get(kind).cloned())
     }
 
-    async fn handler(&self, id: &RunId, kind: &Kind) -> Result<Option<Arc<dyn Handler>>, StoreError> {
+    async fn handler(&self, id: &RunId, kind: &Kind) -> Result<Option<Arc<dyn Handler>>, DeskError> {
         if let Some(known) = self.known(id, kind) {
             return Ok(known);
         }
@@ -87,14 +101,17 @@ impl Desk {
         let configs = RunConfigs::load(&*self.shared.store, &run)
             .await
             .map_err(|error| StoreError::new(format!("config {id}"), error))?;
-        let context = self.endpoint.context_of(&run.config.text.write.model).await;
-        if let Err(code) = &context {
-            tracing::warn!(run = %run.id, %code, "the endpoint was not asked for its context; it will be asked again");
-        }
-        let (looked, context_tokens) = (context.is_ok(), context.unwrap_or(self.endpoint.context_tokens()));
-        let model = Model { chat: Arc::clone(&self.endpoint.model), context_tokens, gate: self.gate.clone() };
+        let named = &run.config.endpoints;
+        let looked = match self.endpoint.learn_context(named, &run.config.text.write.model).await {
+            Ok(()) => true,
+            Err(code) => {
+                tracing::warn!(run = %run.id, %code, "an endpoint did not tell its context; it will be asked again");
+                false
+            }
+        };
+        let models = self.endpoint.models_of(named).map_err(DeskError::NoEndpoint)?;
         let (limits, live) = watch::channel(run.limits);
-        let handlers = self.shared.wiring.handlers(&run, &Arc::new(configs), &model, &live);
+        let handlers = self.shared.wiring.handlers(&run, &Arc::new(configs), &models, &live);
         let handlers: HashMap<_, _> = handlers.into_iter().map(|handler| (handler.kind(), handler)).collect();
         let found = handlers.get(kind).cloned();
         self.entries().insert(id.clone(), Entry { config_version: run.config_version, looked, limits, handlers });
@@ -128,7 +145,8 @@ impl Handler for ByRun {
         match self.desk.handler(&task.key.run, &self.kind).await {
             Ok(Some(handler)) => handler.handle(task, memory).await,
             Ok(None) => failures.internal("the task's run is not in the store"),
-            Err(error) => failures.store(&error),
+            Err(DeskError::Store(error)) => failures.store(&error),
+            Err(error @ DeskError::NoEndpoint(_)) => failures.permanent(ErrorCode::BadRequest, error.to_string()),
         }
     }
 }

@@ -112,6 +112,9 @@ impl Runs {
 
     /// All runs, and for a planner the slots that those at work may use.
     async fn look(&self) -> Result<(Vec<Run>, HashMap<RunId, u32>), StoreError> {
+        if let Some(desk) = &self.desk {
+            desk.follow_gates().await?;
+        }
         let shares = if self.plans { self.shared.store.share_slots().await? } else { Vec::new() };
         Ok((self.shared.store.runs().await?, shares.into_iter().collect()))
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::Settings;
+use super::{MemberSettings, Settings};
 use crate::fault::Fault;
 
 /// Where a value comes from.
@@ -144,12 +144,22 @@ fn nested(keys: &[&str], value: Value) -> Table {
     }
 }
 
+/// Every setting with its default.
+fn defaults() -> Table {
+    Table::try_from(Settings::default()).expect("the settings are plain values")
+}
+
+/// What may stand in each `[endpoints.NAME]`.
+fn member_defaults() -> Table {
+    Table::try_from(MemberSettings::default()).expect("the settings are plain values")
+}
+
 /// A variable's text as the type that the setting has.
 fn typed(keys: &[&str], text: &str) -> Value {
-    let mut known = Value::try_from(Settings::default()).ok();
-    for key in keys {
-        known = known.and_then(|value| value.get(key).cloned());
-    }
+    let known = match keys {
+        ["endpoints", _, key] => member_defaults().get(*key).cloned(),
+        keys => keys.iter().try_fold(Value::Table(defaults()), |known, key| known.get(key).cloned()),
+    };
     let parsed =
         || toml::from_str::<Table>(&format!("value = {text}")).ok().and_then(|mut table| table.remove("value"));
     match known {
@@ -161,18 +171,20 @@ fn typed(keys: &[&str], text: &str) -> Value {
 
 /// Every key of a table must be one that [`Settings`] has; free-form tables (`*_extra_body`) are left alone.
 fn check_known(table: &Table, source: &str) -> Result<(), Fault> {
-    let known = Value::try_from(Settings::default()).expect("the settings are plain values");
-    check_table(table, known.as_table().expect("the settings are a table"), "", source)
+    check_table(table, &defaults(), "", source)
 }
 
 fn check_table(table: &Table, known: &Table, prefix: &str, source: &str) -> Result<(), Fault> {
     for (key, value) in table {
         let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-        if prefix.is_empty() && key == "endpoint" && value.get("api_key").is_some() {
+        if key == "api_key" && prefix.starts_with("endpoint") {
             return Err(Fault::usage("key_in_config", format!("{source}: a key must not stand in a settings file"))
-                .help("put it into an environment variable and name that with [endpoint] api_key_env"));
+                .help(format!("put it into an environment variable and name that with [{prefix}] api_key_env")));
         }
         match (known.get(key), value) {
+            (None, Value::Table(member)) if prefix == "endpoints" => {
+                check_table(member, &member_defaults(), &path, source)?;
+            }
             (None, _) => {
                 let candidates: Vec<&str> = known.keys().map(String::as_str).collect();
                 let fault = Fault::usage("unknown_setting", format!("{source}: there is no setting `{path}`"));
@@ -279,6 +291,23 @@ mod tests {
     fn extra_body_takes_any_field_and_a_key_in_a_file_is_refused() {
         let (settings, _) = read("[sampling.write_extra_body]\nguided = {a = 1}", &[], Table::new()).unwrap();
         assert!(settings.sampling.write_extra_body.contains_key("guided"));
-        assert_eq!(read("[endpoint]\napi_key = \"x\"", &[], Table::new()).unwrap_err().code, "key_in_config");
+        for table in ["endpoint", "endpoints.a"] {
+            let fault = read(&format!("[{table}]\napi_key = \"x\""), &[], Table::new()).unwrap_err();
+            assert_eq!(fault.code, "key_in_config");
+        }
+    }
+
+    #[test]
+    fn endpoints_have_names_and_their_keys_are_checked() {
+        let (settings, _) = read(
+            "[endpoints.a]\nbase_url = \"http://a/v1\"",
+            &[("LONGHAND__ENDPOINTS__A__MODEL", "7"), ("LONGHAND__ENDPOINTS__A__WEIGHT", "2")],
+            Table::new(),
+        )
+        .unwrap();
+        let member = &settings.endpoints["a"];
+        assert_eq!((member.base_url.as_str(), member.model.as_str(), member.weight), ("http://a/v1", "7", 2.0));
+        let fault = read("[endpoints.a]\nconcurency = 3", &[], Table::new()).unwrap_err();
+        assert!(fault.help.unwrap().contains("endpoints.a.concurrency"));
     }
 }

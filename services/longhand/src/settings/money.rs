@@ -45,13 +45,6 @@ impl Pricing {
 }
 
 impl Settings {
-    /// Whether the configured endpoint asks for money, as far as its address tells: it is not on this machine.
-    pub fn paid_endpoint(&self) -> Result<bool, Fault> {
-        let url = llm::BaseUrl::parse(&self.endpoint.base_url)
-            .map_err(|error| Fault::usage("base_url", "the base URL cannot be used").because(error))?;
-        Ok(!url.is_loopback())
-    }
-
     /// The price of calls to these models. The table has a say only for an endpoint that is paid: what stands on this
     /// machine, or is simulated, costs nothing that anybody knows.
     pub fn pricing(&self, models: &[&str], paid: bool) -> Result<Pricing, Fault> {

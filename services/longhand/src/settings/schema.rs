@@ -2,12 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::Settings;
+use super::{MemberSettings, Settings};
 
 /// The schema.
 pub fn json_schema() -> Value {
     let defaults = serde_json::to_value(Settings::default()).expect("the settings are plain values");
     let mut schema = of(&defaults, "");
+    let member = serde_json::to_value(MemberSettings::default()).expect("the settings are plain values");
+    schema["properties"]["endpoints"] = json!({"type": "object", "additionalProperties": of(&member, "")});
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     schema["title"] = json!("longhand.toml");
     schema

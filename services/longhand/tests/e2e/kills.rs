@@ -95,7 +95,7 @@ fn crash_at(point: &str, counts: &[u32]) {
     let settings = scratch.path().join("longhand.toml");
     // Only an answer that is cut has parts.
     let text = if point == "after_part" { "[sampling]\nwrite_max_tokens = 200\n" } else { "" };
-    std::fs::write(&settings, text).unwrap();
+    std::fs::write(&settings, text).expect("settings are written");
     let settings = settings.to_str().expect("a path of this test");
     let args = ["--shard-size", "2", "--concurrency", "3", "--config", settings];
     let calm = undisturbed(&simulator(&[]), &rows, &scratch.path().join("calm"), &args);

@@ -6,6 +6,7 @@ mod command_line;
 mod cut_answers;
 mod deployment;
 mod endpoint_faults;
+mod endpoint_pools;
 mod estimate;
 mod first_command;
 mod fleet;
