@@ -103,7 +103,9 @@ impl FleetScene {
 
     /// Submits a run whose sample i gets `plans[i]` sections of `words` words.
     pub fn submit(mut self, plans: &[usize], words: usize, options: &[&str]) -> Self {
-        let lines = plans.iter().enumerate().map(|(index, count)| sections(index, *count, words));
+        // Two runs of the same rows would send the same requests.
+        let first = self.runs.len() * 100_000;
+        let lines = plans.iter().enumerate().map(|(index, count)| sections(first + index, *count, words));
         let rows = write_lines(self.scratch.path(), &format!("rows-{}.jsonl", self.runs.len()), lines);
         let slots = self.slots.to_string();
         let run = self.fleet.submit(&rows, &[&["--concurrency", &slots], options].concat(), PATIENCE);

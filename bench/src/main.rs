@@ -45,7 +45,7 @@ const ROWS: &[(&str, Measure)] = &[
 
 fn main() {
     let mut names = Vec::new();
-    let (mut quick, mut repeat) = (false, 3);
+    let (mut quick, mut repeat) = (false, 5);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
