@@ -89,7 +89,8 @@ impl Caller {
     pub async fn ask(&self, task: &ClaimedTask, request: ChatRequest) -> Asked {
         let bytes = request.prompt_bytes();
         let max_tokens = request.max_tokens;
-        let tokens = (bytes / 4) as u64 + u64::from(max_tokens) / 3;
+        // As endpoints count: before the call all that the answer may take, less what was not used when it ends.
+        let tokens = (bytes / 4) as u64 + u64::from(max_tokens);
         let order = self.endpoints.order(&request.affinity);
         loop {
             let Some(place) = self.place(&order).await else { return Asked::Stopped(AttemptEnd::default()) };
