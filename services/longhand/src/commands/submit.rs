@@ -67,9 +67,10 @@ fn simulated(settings: &Settings) -> bool {
 }
 
 /// Whether the calls cost money, as far as this process can tell: the processes that serve have the endpoint's address, this
-/// one knows it only if it is configured here too.
+/// one knows it only if it is configured here too, by itself or in a pool.
 fn paid(settings: &Settings, layers: &Layers) -> Result<bool, Fault> {
-    if layers.origin("endpoint.base_url") == Origin::Default {
+    let unnamed = layers.origin("endpoint.base_url") == Origin::Default;
+    if unnamed && settings.role_pools()?.names() == [settings::DEFAULT] {
         return Ok(false);
     }
     settings.paid_endpoint()
