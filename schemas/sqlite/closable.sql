@@ -12,7 +12,8 @@ open (run, range, first, last) as (
     and not exists (select 1 from shard h where h.run = ranges.run and h.range = ranges.range))
 select o.range from open o
 where not exists (select 1 from sample s indexed by sample_unfinished where s.run = o.run
-    and s.state in ('pending', 'planning', 'planned', 'writing') and s.ordinal between o.first and o.last and s.range = o.range)
+    and (s.state = 'pending' or s.state = 'planning' or s.state = 'planned' or s.state = 'writing')
+    and s.ordinal between o.first and o.last and s.range = o.range)
   and not exists (select 1 from sample s indexed by sample_unjudged
     where s.run = o.run and s.range = o.range and s.state = 'written' and s.judged = 0)
 order by o.range

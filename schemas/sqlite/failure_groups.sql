@@ -2,7 +2,8 @@
 -- that was turned down; a sample gate turns down a whole text, of which no answer is evidence.
 with cause as (
   select run, state, code, count(*) as samples, min(ordinal) as ordinal from sample
-  where run = (select id from run where run = ?1) and state in ('failed', 'rejected', 'cancelled') and state in ('failed', 'rejected')
+  where run = (select id from run where run = ?1) and (state = 'failed' or state = 'rejected' or state = 'cancelled')
+    and state in ('failed', 'rejected')
   group by state, code)
 select c.state, c.code, c.samples, c.ordinal, n.name as example, e.reason,
   (select x.body from task t join answer k on k.task = t.id join text x on x.id = k.text

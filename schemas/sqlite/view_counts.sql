@@ -10,9 +10,9 @@ select
     - (select count(*) from task where run = r.id and kind = 'plan' and state = 'ready' and published_at is null
       and due_at > ?2) as planning,
   coalesce((select min(ordinal) from (
-    select min(ordinal) as ordinal from sample where run = r.id and state in ('pending', 'planning', 'planned', 'writing') and state = 'pending'
-    union all select min(ordinal) from sample where run = r.id and state in ('pending', 'planning', 'planned', 'writing') and state = 'planning'
-    union all select min(ordinal) from sample where run = r.id and state in ('pending', 'planning', 'planned', 'writing') and state = 'planned'
-    union all select min(ordinal) from sample where run = r.id and state in ('pending', 'planning', 'planned', 'writing') and state = 'writing')),
+    select min(ordinal) as ordinal from sample where run = r.id and state = 'pending'
+    union all select min(ordinal) from sample where run = r.id and state = 'planning'
+    union all select min(ordinal) from sample where run = r.id and state = 'planned'
+    union all select min(ordinal) from sample where run = r.id and state = 'writing')),
     (select max(ordinal) + 1 from sample where run = r.id), 0) as window_start
 from run r where r.run = ?1

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use checkpoints::sqlite::{SCHEMA_VERSION, SqliteStore};
 use rusqlite::Connection;
 
 use crate::{Fixture, SqliteFixture};
@@ -125,4 +126,46 @@ async fn the_hot_statements_use_their_index() {
         let steps = plan(&connection, sql);
         assert!(steps.iter().any(|step| step.contains(wanted)), "{name}: {steps:#?}");
     }
+}
+
+/// SQLite makes a table in memory for a list of three or more, anew each time: in the test of a partial index that is at every
+/// change of a row, and costs more than the change.
+#[tokio::test]
+async fn no_change_of_a_samples_state_makes_a_table_in_memory() {
+    let (_fixture, connection) = migrated().await;
+    let changes = ["sample_insert", "admit_sample", "record_planned", "record_written", "verdict_set", "fail_sample"];
+    for (name, sql) in statements().iter().filter(|(name, _)| changes.contains(&name.as_str())) {
+        let mut explain = connection.prepare(&format!("explain {sql}")).expect("a program");
+        let values = vec![rusqlite::types::Null; explain.parameter_count()];
+        let steps = explain.query_map(rusqlite::params_from_iter(values), |row| row.get(1)).expect("a program");
+        let steps: Vec<String> = steps.collect::<Result<_, _>>().expect("steps");
+        assert!(steps.iter().any(|step| step == "IdxInsert"), "{name} changes no index");
+        assert!(!steps.iter().any(|step| step == "OpenEphemeral"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_of_the_first_schema_is_read_as_it_is_and_brought_to_this_one_by_its_runner() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("longhand.db");
+    let first = include_str!("../../../../schemas/migrations/sqlite/0001_checkpoints.sql");
+    let connection = Connection::open(&path).expect("a database");
+    connection.execute_batch(&format!("{first}; pragma user_version = 1")).expect("the first schema");
+    drop(connection);
+    let schema = |connection: &Connection| -> (i64, Vec<String>) {
+        let version = connection.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a version");
+        let mut objects = connection.prepare("select sql from sqlite_schema where sql is not null").expect("a query");
+        let mut texts: Vec<String> =
+            objects.query_map([], |row| row.get(0)).expect("a schema").collect::<Result<_, _>>().expect("texts");
+        texts.sort();
+        (version, texts)
+    };
+    let look = || schema(&Connection::open(&path).expect("the database opens"));
+    let before = look();
+    SqliteStore::open_read_only(&path).await.expect("an older folder can be read").close().await;
+    assert_eq!((look(), before.0), (before.clone(), 1));
+    SqliteStore::open(&path).await.expect("an older folder goes on").close().await;
+    let (_fixture, fresh) = migrated().await;
+    assert_eq!(look(), schema(&fresh));
+    assert_eq!(look().0, SCHEMA_VERSION);
 }
