@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+/// The variable that names a bucket of another store to use instead.
+const GIVEN: &str = "LONGHAND_TEST_S3_URL";
 /// The release that was tried.
 const RELEASE: &str = "5.2.5";
 /// How long it may take to start, and to answer.
@@ -31,6 +33,47 @@ pub struct Key {
     pub id: String,
     /// `AWS_SECRET_ACCESS_KEY`
     pub secret: String,
+}
+
+/// A bucket that tests may write to.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    /// Its server, `http://HOST:PORT`.
+    pub endpoint: String,
+    /// Its name.
+    pub name: String,
+    /// Who may write.
+    pub key: Key,
+}
+
+impl Bucket {
+    /// The one that `LONGHAND_TEST_S3_URL` names as `http://KEY:SECRET@HOST:PORT/BUCKET`: any store that is to be tried out.
+    pub fn given() -> Option<Self> {
+        let url = given()?;
+        let parts = || {
+            let (scheme, rest) = url.split_once("://")?;
+            let (key, rest) = rest.split_once('@')?;
+            let (id, secret) = key.split_once(':')?;
+            let (host, name) = rest.split_once('/')?;
+            let key = Key { id: id.to_owned(), secret: secret.to_owned() };
+            Some(Self { endpoint: format!("{scheme}://{host}"), name: name.to_owned(), key })
+        };
+        Some(parts().unwrap_or_else(|| panic!("{GIVEN} is not of the form http://KEY:SECRET@HOST:PORT/BUCKET")))
+    }
+
+    /// A new one on a server that goes when dropped.
+    pub fn of_a_new_server() -> (Option<S3>, Self) {
+        let server = S3::start();
+        server.make_bucket("data");
+        let key = Key { id: "test".to_owned(), secret: "test".to_owned() };
+        let bucket = Self { endpoint: format!("http://{}", server.address()), name: "data".to_owned(), key };
+        (Some(server), bucket)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests are told of a store to try out by this variable")]
+fn given() -> Option<String> {
+    std::env::var(GIVEN).ok().filter(|url| !url.is_empty())
 }
 
 impl S3 {
@@ -83,6 +126,11 @@ impl S3 {
     pub fn check_keys(&self, checked: bool) {
         let requests_before = if checked { "0" } else { "inf" };
         self.expect("POST", "/moto-api/reset-auth", "Content-Type: text/plain\r\n", requests_before.as_bytes());
+    }
+
+    /// Puts an object. Keys must not be checked.
+    pub fn put(&self, bucket: &str, key: &str, bytes: &[u8]) {
+        self.expect("PUT", &format!("/{bucket}/{key}"), &signed("s3"), bytes);
     }
 
     /// All objects of a bucket by key. Keys must not be checked.
