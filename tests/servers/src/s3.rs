@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -181,7 +182,12 @@ fn signed(service: &str) -> String {
 }
 
 /// The server's program, in a Python environment beside the compiled tests.
-fn installed() -> PathBuf {
+fn installed() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(install)
+}
+
+fn install() -> PathBuf {
     let test = std::env::current_exe().expect("a program knows where it is");
     let build = test.ancestors().nth(2).expect("tests are in the build's folder");
     let folder = build.join(format!("moto-{RELEASE}"));
