@@ -14,10 +14,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use object_store::path::Path;
-use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode};
+use object_store::{Error, GetResult, ObjectStore, ObjectStoreExt, PutMode};
 use tokio::runtime::Handle;
 
-use crate::durable::sha256_hex;
+use crate::durable::{Digesting, sha256_hex};
 use crate::manifest::Manifest;
 use crate::place::{
     CARD_FILE, DatasetPlace, MANIFEST_FILE, PlaceError, Published, SHARD_DIR, manifest_text, parse_manifest,
@@ -166,15 +166,29 @@ impl DatasetBucket {
     }
 
     async fn get(&self, at: &Path) -> Result<Option<Bytes>, PlaceError> {
-        let failed = |error: Error| self.bucket.failed("read", at, &error);
+        let Some(found) = self.find(at).await? else { return Ok(None) };
+        found.bytes().await.map(Some).map_err(|error| self.bucket.failed("read", at, &error))
+    }
+
+    async fn digest(&self, at: &Path) -> Result<Option<(u64, String)>, PlaceError> {
+        let Some(found) = self.find(at).await? else { return Ok(None) };
+        let (mut digesting, mut pieces) = (Digesting::default(), found.into_stream());
+        while let Some(piece) = pieces.try_next().await.map_err(|error| self.bucket.failed("read", at, &error))? {
+            digesting.push(&piece);
+        }
+        Ok(Some(digesting.finish()))
+    }
+
+    /// An object whose bytes are still to come; none if there is no such object.
+    async fn find(&self, at: &Path) -> Result<Option<GetResult>, PlaceError> {
         match self.bucket.store.get(at).await {
-            Ok(found) => found.bytes().await.map(Some).map_err(failed),
+            Ok(found) => Ok(Some(found)),
             // A bucket that is gone is no dataset without files.
             Err(error @ Error::NotFound { .. }) => match meaning(&error) {
-                BucketError::NoBucket => Err(failed(error)),
+                BucketError::NoBucket => Err(self.bucket.failed("read", at, &error)),
                 _ => Ok(None),
             },
-            Err(error) => Err(failed(error)),
+            Err(error) => Err(self.bucket.failed("read", at, &error)),
         }
     }
 
@@ -218,6 +232,10 @@ impl DatasetPlace for DatasetBucket {
 
     fn read_shard(&self, file: ShardFileName) -> Result<Option<Vec<u8>>, PlaceError> {
         Ok(self.wait(self.get(&self.shard(file)))?.map(Vec::from))
+    }
+
+    fn shard_digest(&self, file: ShardFileName) -> Result<Option<(u64, String)>, PlaceError> {
+        self.wait(self.digest(&self.shard(file)))
     }
 
     fn write_manifest(&self, manifest: &Manifest, _suffix: &str) -> Result<(), PlaceError> {

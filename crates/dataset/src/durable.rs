@@ -1,7 +1,7 @@
 //! Files that survive a power cut: a file is durable when its bytes and the folder entry that names it are synced.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -12,6 +12,36 @@ pub(crate) const STAGED_MARK: &str = ".tmp-";
 /// SHA-256 in lower-case hex.
 pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
+}
+
+/// Size in bytes and SHA-256 in lower-case hex of what comes a piece at a time.
+#[derive(Default)]
+pub(crate) struct Digesting {
+    bytes: u64,
+    hasher: Sha256,
+}
+
+impl Digesting {
+    pub(crate) fn push(&mut self, piece: &[u8]) {
+        self.bytes += piece.len() as u64;
+        self.hasher.update(piece);
+    }
+
+    pub(crate) fn finish(self) -> (u64, String) {
+        (self.bytes, format!("{:x}", self.hasher.finalize()))
+    }
+}
+
+/// Of a file, which is not held as a whole.
+pub(crate) fn digest_of(path: &Path) -> io::Result<(u64, String)> {
+    let mut file = File::open(path)?;
+    let (mut digesting, mut piece) = (Digesting::default(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(digesting.finish()),
+            read => digesting.push(&piece[..read]),
+        }
+    }
 }
 
 /// `name.tmp-suffix` beside the final file, so that a rename stays inside one file system.

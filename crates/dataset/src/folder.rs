@@ -45,6 +45,11 @@ impl DatasetFolder {
         Ok(Self { root })
     }
 
+    /// The dataset in `root`, as it is: makes nothing, and may find nothing.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
     /// Where a shard file is, published or not.
     pub fn shard_path(&self, file: ShardFileName) -> PathBuf {
         self.shard_dir().join(file.to_string())
@@ -90,6 +95,11 @@ impl DatasetPlace for DatasetFolder {
 
     fn read_shard(&self, file: ShardFileName) -> Result<Option<Vec<u8>>, PlaceError> {
         read_if_there(&self.shard_path(file))
+    }
+
+    fn shard_digest(&self, file: ShardFileName) -> Result<Option<(u64, String)>, PlaceError> {
+        let path = self.shard_path(file);
+        if_there(durable::digest_of(&path), &path)
     }
 
     fn write_manifest(&self, manifest: &Manifest, suffix: &str) -> Result<(), PlaceError> {
@@ -155,8 +165,12 @@ fn check_suffix(suffix: &str) -> Result<(), PlaceError> {
 }
 
 fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, PlaceError> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
+    if_there(fs::read(path), path)
+}
+
+fn if_there<T>(read: io::Result<T>, path: &Path) -> Result<Option<T>, PlaceError> {
+    match read {
+        Ok(read) => Ok(Some(read)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("read", path)(error)),
     }

@@ -30,6 +30,9 @@ pub trait DatasetPlace: Send + Sync {
     /// A shard file's bytes; none if there is no such file. Compare their hash with the manifest's.
     fn read_shard(&self, file: ShardFileName) -> Result<Option<Vec<u8>>, PlaceError>;
 
+    /// Size in bytes and SHA-256 (lower-case hex) of a shard file as it is now, however large; none if there is no such file.
+    fn shard_digest(&self, file: ShardFileName) -> Result<Option<(u64, String)>, PlaceError>;
+
     /// Replaces `manifest.json` as a whole, durably.
     fn write_manifest(&self, manifest: &Manifest, suffix: &str) -> Result<(), PlaceError>;
 

@@ -1,5 +1,6 @@
 //! Real servers for tests.
 
+pub mod certificate;
 mod cpu;
 pub mod postgres;
 pub mod rabbitmq;

@@ -8,6 +8,7 @@
 mod install;
 mod server;
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,11 +29,13 @@ pub struct Settings {
     pub fsync: bool,
     /// Connections at once.
     pub max_connections: u32,
+    /// Whether it speaks TLS too, by a certificate of its own ([`Postgres::authority`]).
+    pub tls: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { fsync: true, max_connections: 200 }
+        Self { fsync: true, max_connections: 200, tls: false }
     }
 }
 
@@ -87,6 +90,11 @@ impl Postgres {
         let url = self.url(database);
         let at = url.find('@').expect("the address names a user");
         format!("postgres://{user}:{password}{}", &url[at..])
+    }
+
+    /// The file with the authority that signed the certificate of a server with TLS.
+    pub fn authority(&self) -> PathBuf {
+        self.private().folder().join("ca.pem")
     }
 
     /// A new database, empty or a copy of `template`, to which nobody may be connected.

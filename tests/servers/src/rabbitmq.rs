@@ -8,6 +8,7 @@
 mod install;
 mod node;
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -50,7 +51,23 @@ impl RabbitMq {
     /// A node of one's own, gone when dropped. Installs the package where it is missing and this process may do that.
     pub fn start() -> RabbitMq {
         install::ensure();
-        RabbitMq { place: Place::Private(Box::new(Node::start())) }
+        RabbitMq { place: Place::Private(Box::new(Node::start(false))) }
+    }
+
+    /// The same, which also speaks TLS ([`RabbitMq::tls_url`]), by a certificate of its own ([`RabbitMq::authority`]).
+    pub fn start_with_tls() -> RabbitMq {
+        install::ensure();
+        RabbitMq { place: Place::Private(Box::new(Node::start(true))) }
+    }
+
+    /// Where a node with TLS listens for it, without what to trust.
+    pub fn tls_url(&self) -> String {
+        self.node().tls_url(node::USER, node::PASSWORD, "%2f")
+    }
+
+    /// The file with the authority that signed its certificate.
+    pub fn authority(&self) -> PathBuf {
+        self.node().authority()
     }
 
     /// Where it listens, with user and password.

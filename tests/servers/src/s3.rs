@@ -8,10 +8,13 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+/// The variable that names a bucket of another store to use instead.
+const GIVEN: &str = "LONGHAND_TEST_S3_URL";
 /// The release that was tried.
 const RELEASE: &str = "5.2.5";
 /// How long it may take to start, and to answer.
@@ -31,6 +34,47 @@ pub struct Key {
     pub id: String,
     /// `AWS_SECRET_ACCESS_KEY`
     pub secret: String,
+}
+
+/// A bucket that tests may write to.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    /// Its server, `http://HOST:PORT`.
+    pub endpoint: String,
+    /// Its name.
+    pub name: String,
+    /// Who may write.
+    pub key: Key,
+}
+
+impl Bucket {
+    /// The one that `LONGHAND_TEST_S3_URL` names as `http://KEY:SECRET@HOST:PORT/BUCKET`: any store that is to be tried out.
+    pub fn given() -> Option<Self> {
+        let url = given()?;
+        let parts = || {
+            let (scheme, rest) = url.split_once("://")?;
+            let (key, rest) = rest.split_once('@')?;
+            let (id, secret) = key.split_once(':')?;
+            let (host, name) = rest.split_once('/')?;
+            let key = Key { id: id.to_owned(), secret: secret.to_owned() };
+            Some(Self { endpoint: format!("{scheme}://{host}"), name: name.to_owned(), key })
+        };
+        Some(parts().unwrap_or_else(|| panic!("{GIVEN} is not of the form http://KEY:SECRET@HOST:PORT/BUCKET")))
+    }
+
+    /// A new one on a server that goes when dropped.
+    pub fn of_a_new_server() -> (Option<S3>, Self) {
+        let server = S3::start();
+        server.make_bucket("data");
+        let key = Key { id: "test".to_owned(), secret: "test".to_owned() };
+        let bucket = Self { endpoint: format!("http://{}", server.address()), name: "data".to_owned(), key };
+        (Some(server), bucket)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests are told of a store to try out by this variable")]
+fn given() -> Option<String> {
+    std::env::var(GIVEN).ok().filter(|url| !url.is_empty())
 }
 
 impl S3 {
@@ -85,6 +129,11 @@ impl S3 {
         self.expect("POST", "/moto-api/reset-auth", "Content-Type: text/plain\r\n", requests_before.as_bytes());
     }
 
+    /// Puts an object. Keys must not be checked.
+    pub fn put(&self, bucket: &str, key: &str, bytes: &[u8]) {
+        self.expect("PUT", &format!("/{bucket}/{key}"), &signed("s3"), bytes);
+    }
+
     /// All objects of a bucket by key. Keys must not be checked.
     pub fn objects(&self, bucket: &str) -> BTreeMap<String, Vec<u8>> {
         let list = self.expect("GET", &format!("/{bucket}?list-type=2"), &signed("s3"), b"");
@@ -133,7 +182,12 @@ fn signed(service: &str) -> String {
 }
 
 /// The server's program, in a Python environment beside the compiled tests.
-fn installed() -> PathBuf {
+fn installed() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(install)
+}
+
+fn install() -> PathBuf {
     let test = std::env::current_exe().expect("a program knows where it is");
     let build = test.ancestors().nth(2).expect("tests are in the build's folder");
     let folder = build.join(format!("moto-{RELEASE}"));

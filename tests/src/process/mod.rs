@@ -2,10 +2,11 @@
 //!
 //! [`Simulator`] is an endpoint outside the process under test, so that it can testify about calls that a kill repeated;
 //! [`Run`] is `longhand run` on a folder; [`Folder`] reads what a run left. [`Fleet`] is
-//! the distributed edition, [`Proxy`] a network that fails. Everything waits with [`until`]: a condition
+//! the distributed edition, [`Proxy`] a network that fails, [`SmallDisk`] a disk that gets full. Everything waits with [`until`]: a condition
 //! that is looked at again and again, with a deadline, and never a fixed sleep.
 
 mod child;
+mod disk;
 mod fleet;
 mod folder;
 mod http;
@@ -17,6 +18,7 @@ mod until;
 
 pub use agentwrite::sample::SampleState;
 pub use child::{Child, Ended, Signal, Usage};
+pub use disk::SmallDisk;
 pub use fleet::{Fleet, FleetStore};
 pub use folder::{Folder, StoreView};
 pub use http::get;

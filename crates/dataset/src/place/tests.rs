@@ -32,6 +32,8 @@ fn a_shard_is_read_back_as_it_was_put(place: &dyn DatasetPlace) {
     assert_eq!((published.file, published.bytes, published.already_there), (parquet(0), 4, false));
     // printf rows | sha256sum
     assert_eq!(published.sha256, "bc51e9e65d79e1c90ba544ab2eae1044ccdf8c1af7a559ba375cba4276f7d99e");
+    assert_eq!(place.shard_digest(parquet(0)).unwrap(), Some((4, published.sha256)));
+    assert_eq!(place.shard_digest(parquet(1)).unwrap(), None);
     assert_eq!(place.read_shard(parquet(1)).unwrap(), None);
 }
 
@@ -97,16 +99,17 @@ macro_rules! contract {
 #[test]
 #[ignore = "make test-s3"]
 fn a_bucket_of_a_server_keeps_them_too() {
-    let server = servers::s3::S3::start();
-    server.make_bucket("data");
+    let given = servers::s3::Bucket::given();
+    let (_server, place) = given.map_or_else(servers::s3::Bucket::of_a_new_server, |place| (None, place));
     let variables = [
-        ("AWS_ENDPOINT_URL", format!("http://{}", server.address())),
-        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+        ("AWS_ENDPOINT_URL", place.endpoint),
+        ("AWS_ACCESS_KEY_ID", place.key.id),
+        ("AWS_SECRET_ACCESS_KEY", place.key.secret),
     ];
     let variables = variables.map(|(name, value)| (name.to_owned(), value)).into();
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let settings = S3Settings::new("s3://data/some/prefix", &variables).unwrap();
+    // A bucket that was given may hold what an earlier test left.
+    let settings = S3Settings::new(&format!("s3://{}/test-{}", place.name, std::process::id()), &variables).unwrap();
     let bucket = Bucket::connect(&settings, runtime.handle().clone()).unwrap();
     runtime.block_on(bucket.check("a")).unwrap();
     for (name, promise) in PROMISES {

@@ -1,16 +1,18 @@
 //! Opening and closing connections, each step under a timeout: no future of the client library has one of its own.
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use backoff::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::uri::AMQPUri;
 use lapin::{Connection, ConnectionProperties};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::tls::Tls;
 use super::{RabbitMqError, RabbitMqSettings};
 
 /// Bound on a farewell: the broker notices a connection that just ends, too.
@@ -22,6 +24,7 @@ pub(super) struct Door {
     address: String,
     process: String,
     timeout: Duration,
+    tls: Option<Tls>,
     /// The last try ended without an answer.
     hung: AtomicBool,
 }
@@ -31,19 +34,17 @@ impl Door {
         // The parser's own words may repeat the address with its password.
         let bad = |what: &str| RabbitMqError::Settings(format!("the broker's address {what}"));
         let mut uri: AMQPUri =
-            settings.url.parse().map_err(|_| bad("is not of the form amqp://user:password@host/vhost"))?;
-        if uri.scheme == AMQPScheme::AMQPS {
-            return Err(bad("asks for TLS, which this build does not speak"));
-        }
+            settings.url.parse().map_err(|_| bad("is not of the form amqp(s)://user:password@host/vhost"))?;
         if settings.url.contains("@[") || settings.url.contains("//[") {
             // The parser would go to localhost instead, without a word.
             return Err(bad("names an IPv6 address; use a host name"));
         }
+        let tls = Tls::of(&settings.url, &uri.authority.host).map_err(|what| bad(&what))?;
         let heartbeat = u16::try_from(settings.heartbeat.as_secs().max(1)).unwrap_or(u16::MAX);
         uri.query.heartbeat.get_or_insert(heartbeat);
         let address = format!("{}:{}, virtual host {}", uri.authority.host, uri.authority.port, uri.vhost);
         let process = format!("{}[{}]", settings.process, std::process::id());
-        Ok(Self { uri, address, process, timeout: settings.connect_timeout, hung: AtomicBool::new(false) })
+        Ok(Self { uri, address, process, timeout: settings.connect_timeout, tls, hung: AtomicBool::new(false) })
     }
 
     /// A new connection, named after the process and its role in it.
@@ -53,7 +54,13 @@ impl Door {
         }
         let name = format!("{} {role}", self.process);
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        match tokio::time::timeout(self.timeout, Connection::connect_uri(self.uri.clone(), properties)).await {
+        let connect = async {
+            match self.tls.clone() {
+                Some(tls) => tls.connect(self.uri.clone(), properties).await,
+                None => Connection::connect_uri(self.uri.clone(), properties).await,
+            }
+        };
+        match tokio::time::timeout(self.timeout, connect).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(RabbitMqError::at_connect(&error, &self.address)),
             Err(_) => {
@@ -70,7 +77,11 @@ impl Door {
         let answer = async {
             let mut stream = TcpStream::connect((self.uri.authority.host.as_str(), self.uri.authority.port)).await?;
             stream.write_all(b"AMQP\0\0\x09\x01").await?;
-            stream.read_u8().await
+            match stream.read_u8().await {
+                // Behind TLS that was no sense, and to be turned away for it is an answer, too.
+                Err(error) if self.tls.is_some() && error.kind() != ErrorKind::TimedOut => Ok(0),
+                answer => answer,
+            }
         };
         match tokio::time::timeout(self.timeout, answer).await {
             Ok(Ok(_)) => {

@@ -8,7 +8,7 @@
 //! - `publisher.rs`: one task that owns the publishing connection and confirms in batches;
 //! - `supervisor.rs`: one task for each consumer that owns its connection; `consumer.rs`: what the port sees of it;
 //! - `wire.rs`: words between processes, which nothing depends on;
-//! - `connection.rs`: opening a connection, and what can be wrong with that.
+//! - `connection.rs`: opening a connection, and what can be wrong with that; `tls.rs`: the same inside TLS.
 //!
 //! Connections are rebuilt here rather than by lapin's recovery: that one is invisible to a consumer, gives up by default
 //! after sixteen tries, and restores nothing after a closed channel, a cancelled consumer or a wiped broker. Here all of
@@ -22,6 +22,7 @@ mod publisher;
 mod publishing_line;
 mod settings;
 mod supervisor;
+mod tls;
 mod topology;
 mod wire;
 

@@ -8,8 +8,8 @@ use agentwrite::task::Kind;
 /// Settings of the queue on RabbitMQ. [`RabbitMqSettings::new`] gives the defaults named at the fields.
 #[derive(Clone)]
 pub struct RabbitMqSettings {
-    /// `amqp://user:password@host:port/vhost`, the parts percent-encoded; `%2f` is the default virtual host. Secret: it is in
-    /// no error and no `Debug`.
+    /// `amqp://user:password@host:port/vhost`, the parts percent-encoded; `%2f` is the default virtual host. `amqps://` is the
+    /// same inside TLS, with `?cacertfile=FILE` for an authority of one's own. Secret: it is in no error and no `Debug`.
     pub url: String,
     /// First part of the names of all exchanges and queues; installations that share a broker differ in it. `longhand`.
     pub prefix: String,

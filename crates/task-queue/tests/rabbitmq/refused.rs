@@ -42,7 +42,8 @@ async fn a_listener_that_never_answers_is_told() {
 
 #[tokio::test]
 async fn an_address_that_is_none_is_told_and_not_repeated() {
-    for url in ["hunter2", "http://u:hunter2@h", "amqps://u:hunter2@h/%2f", "amqp://u:hunter2@[::1]/%2f"] {
+    let no_file = "amqps://u:hunter2@h/%2f?cacertfile=/nowhere";
+    for url in ["hunter2", "http://u:hunter2@h", no_file, "amqp://u:hunter2@[::1]/%2f"] {
         let error = refusal(settings(url.to_owned())).await;
         assert!(matches!(error, RabbitMqError::Settings(_)), "{error:?}");
         assert!(!format!("{error} {error:?}").contains("hunter2"));

@@ -54,6 +54,33 @@ async fn a_message_that_is_no_task_is_a_dead_letter() {
     next(&mut consumer).await.ack().await.unwrap();
 }
 
+/// Builds of several ages share a broker while a fleet is upgraded.
+#[tokio::test]
+async fn messages_of_older_and_newer_builds_are_understood() {
+    /// What every build has sent; never changes.
+    const FIRST: &str = r#"{"task":{"run":"run","kind":"plan","subject":"s0001","place":0,"revision":0}}"#;
+    /// What one to come may add.
+    const LATER: &str =
+        r#"{"v":2,"task":{"run":"run","kind":"plan","subject":"s0001","place":0,"revision":0,"lane":7},"why":"x"}"#;
+    let _turn = TURN.read().await;
+    let settings = shared_settings();
+    let queue = RabbitMq::connect(settings.clone()).await.unwrap();
+    let (_connection, channel) = bare_channel(&settings).await;
+    let exchange = format!("{}.tasks", settings.prefix);
+    assert_eq!(serde_json::to_string(&message(&Kind::PLAN, 1)).unwrap(), FIRST);
+    let mut consumer = queue.consume(&[Kind::PLAN], 1).await.unwrap();
+    for body in [FIRST, LATER] {
+        let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+        let publish =
+            channel.basic_publish(exchange.as_str().into(), "plan".into(), options, body.as_bytes(), properties);
+        publish.await.unwrap();
+        let delivery = next(&mut consumer).await;
+        assert_eq!(*delivery.message(), message(&Kind::PLAN, 1));
+        delivery.ack().await.unwrap();
+    }
+    assert_eq!(queue.counts().malformed, 0);
+}
+
 #[tokio::test]
 async fn a_message_without_a_queue_is_an_error_and_the_next_one_finds_it_again() {
     let _turn = TURN.read().await;

@@ -1,26 +1,27 @@
 //! `longhand doctor RUN|DIR`: whether a run keeps every promise. Reads only; may run beside whoever works on it.
 
 mod endpoint;
-mod shards;
+mod files;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use agentwrite::ports::RunState;
 use checkpoints::{postgres, sqlite};
+use dataset::{DatasetFolder, DatasetPlace};
 use serde_json::{Value, json};
 
 use crate::cli::DoctorArgs;
 use crate::embedded::SPOOL;
 use crate::fault::{Exit, Fault};
-use crate::fleet::lead;
+use crate::fleet::{lead, shards};
 use crate::folder::Folder;
 use crate::output::{put, put_json};
 use crate::place::{DATABASE, Home, Place};
-use crate::settings::ShardsUrl;
 use crate::tables::{Align, Table, bytes, count, one_line, plural};
 
 /// The invariants in words.
@@ -65,10 +66,10 @@ pub async fn run(config_file: Option<&Path>, args: &DoctorArgs, out: &mut dyn Wr
     };
     let place = Place::read(config_file, place).await?;
     let at_work = place.at_work().await?;
-    let shards = shard_folder(&place)?;
-    let checks = examine(&place, at_work, &shards).await?;
+    let shards = Shards::of(&place)?;
+    let checks = examine(&place, at_work, shards.as_ref()).await?;
     let healthy = !checks.iter().any(Check::is_broken);
-    let free = shards.as_deref().ok().and_then(free_bytes);
+    let free = shards.and_then(|shards| free_bytes(&shards.folder?));
     if args.json {
         put_json(out, &as_json(&place, &checks, healthy, free, at_work))?;
     } else {
@@ -79,22 +80,31 @@ pub async fn run(config_file: Option<&Path>, args: &DoctorArgs, out: &mut dyn Wr
     Ok(if healthy { Exit::Done } else { Exit::WorkFailed })
 }
 
-/// The folder in which the run's shards are, or why they are not looked at.
-fn shard_folder(place: &Place) -> Result<Result<PathBuf, &'static str>, Fault> {
-    let settings = match &place.home {
-        Home::Folder { dir, .. } => return Ok(Ok(dir.clone())),
-        Home::Fleet { settings, .. } if settings.shards.url.is_empty() => {
-            return Ok(Err("LONGHAND__SHARDS__URL is not set here"));
-        }
-        Home::Fleet { settings, .. } => settings,
-    };
-    Ok(match settings.shards.place(&crate::settings::environment())? {
-        ShardsUrl::Folder(folder) => Ok(folder.join(place.run.id.as_str())),
-        ShardsUrl::Bucket(_) => Err("shards in a bucket are not looked at"),
-    })
+/// Where the run's shards are.
+struct Shards {
+    place: Arc<dyn DatasetPlace>,
+    /// On this machine.
+    folder: Option<PathBuf>,
 }
 
-async fn examine(place: &Place, at_work: bool, shards: &Result<PathBuf, &'static str>) -> Result<Vec<Check>, Fault> {
+impl Shards {
+    /// None if it is not known here.
+    fn of(place: &Place) -> Result<Option<Self>, Fault> {
+        let in_folder = |dir: PathBuf| Self { place: Arc::new(DatasetFolder::at(&dir)), folder: Some(dir) };
+        let settings = match &place.home {
+            Home::Folder { dir, .. } => return Ok(Some(in_folder(dir.clone()))),
+            Home::Fleet { settings, .. } if settings.shards.url.is_empty() => return Ok(None),
+            Home::Fleet { settings, .. } => settings,
+        };
+        let run = place.run.id.as_str();
+        Ok(Some(match shards::Shards::named(settings)? {
+            shards::Shards::Folder(all) => in_folder(all.join(run)),
+            shards::Shards::Bucket(bucket) => Self { place: Arc::new(bucket.dataset(run)), folder: None },
+        }))
+    }
+}
+
+async fn examine(place: &Place, at_work: bool, shards: Option<&Shards>) -> Result<Vec<Check>, Fault> {
     let mut checks = vec![store(place).await?];
     let mut found = violations(place).await?;
     if !found.is_empty() && (at_work || !place.is_folder()) {
@@ -102,16 +112,19 @@ async fn examine(place: &Place, at_work: bool, shards: &Result<PathBuf, &'static
         let again = violations(place).await?;
         found.retain(|violation| again.contains(violation));
     }
-    if let Ok(dir) = shards {
+    if let Some(shards) = shards {
         let settled = place.run.state == RunState::Done && !packs(place).await?;
         let published = place.store.published(&place.run.id).await?;
-        found.extend(shards::violations(dir, &published, settled));
+        let at = Arc::clone(&shards.place);
+        let looked = tokio::task::spawn_blocking(move || files::violations(&*at, &published, settled)).await;
+        let looked = looked.expect("looking at files does not panic");
+        found.extend(looked.map_err(|error| shards::fault_of(&error))?);
     }
     for (name, words) in INVARIANTS {
         let broken =
             found.iter().filter(|(of, _, _)| of == name).map(|(_, subject, what)| (subject.clone(), what.clone()));
         let (what, looked) = match shards {
-            Err(why_not) if name == "I7" => (format!("{words}: {why_not}"), false),
+            None if name == "I7" => (format!("{words}: LONGHAND__SHARDS__URL is not set here"), false),
             _ => (words.to_owned(), true),
         };
         checks.push(Check { name, what, broken: looked.then(|| broken.collect()) });

@@ -23,21 +23,22 @@ pub enum Shards {
 impl Shards {
     /// The place that the settings name. A bucket is tried out, so that a wrong key shows before calls are paid for.
     pub async fn connect(settings: &Settings) -> Result<Self, Fault> {
-        let settings = match settings.shards.place(&crate::settings::environment())? {
-            ShardsUrl::Folder(folder) => return Ok(Self::Folder(folder)),
-            ShardsUrl::Bucket(settings) => settings,
-        };
-        let bucket = Bucket::connect(&settings, Handle::current())
-            .map_err(|error| bucket_fault("the bucket cannot be used", &error))?;
-        match bucket.check(&RandomDice::default().id("own")).await {
-            Ok(()) => Ok(Self::Bucket(bucket)),
-            Err(PlaceError::Bucket { source, step, object }) => {
-                Err(bucket_fault(&format!("cannot {step} {object}"), &source))
-            }
-            Err(error) => {
-                Err(Fault::new("shards", Exit::Unreachable, "the bucket cannot be used").because(chain_of(&error)))
-            }
+        let shards = Self::named(settings)?;
+        if let Self::Bucket(bucket) = &shards {
+            bucket.check(&RandomDice::default().id("own")).await.map_err(|error| fault_of(&error))?;
         }
+        Ok(shards)
+    }
+
+    /// The same, untried; nothing is asked and nothing made.
+    pub fn named(settings: &Settings) -> Result<Self, Fault> {
+        Ok(match settings.shards.place(&crate::settings::environment())? {
+            ShardsUrl::Folder(folder) => Self::Folder(folder),
+            ShardsUrl::Bucket(settings) => Self::Bucket(
+                Bucket::connect(&settings, Handle::current())
+                    .map_err(|error| bucket_fault("the bucket cannot be used", &error))?,
+            ),
+        })
     }
 
     /// The place of a run.
@@ -46,6 +47,14 @@ impl Shards {
             Self::Folder(folder) => Arc::new(DatasetFolder::open(folder.join(run.as_str()))?),
             Self::Bucket(bucket) => Arc::new(bucket.dataset(run.as_str())),
         })
+    }
+}
+
+/// Why a place cannot be used.
+pub fn fault_of(error: &PlaceError) -> Fault {
+    match error {
+        PlaceError::Bucket { source, step, object } => bucket_fault(&format!("cannot {step} {object}"), source),
+        error => Fault::new("shards", Exit::Unreachable, "the shards cannot be used").because(chain_of(error)),
     }
 }
 

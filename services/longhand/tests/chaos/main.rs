@@ -13,6 +13,7 @@
 //! To add a row: a test in the module of what it hurts.
 
 mod broker;
+mod bucket;
 mod database;
 mod disks;
 mod endpoint;
@@ -23,11 +24,12 @@ mod kills;
 mod messages;
 mod network;
 mod trial;
+mod upgrade;
 mod verdict;
 
 use std::time::Duration;
 
-use figures::Figures;
+use figures::{Figures, Outcome};
 use trial::{Setting, Trial};
 
 /// The binary under test, built with the named crash points.
@@ -43,12 +45,19 @@ fn play(row: &str, setting: &Setting, fault: impl FnMut(&mut Trial)) {
 
 /// Plays a row so many times.
 fn play_times(trials: u64, row: &str, setting: &Setting, mut fault: impl FnMut(&mut Trial)) {
+    play_each(trials, row, |seed| {
+        let mut trial = Trial::start(setting, seed);
+        fault(&mut trial);
+        verdict::of(trial)
+    });
+}
+
+/// Plays trials that are no fleet's.
+fn play_each(trials: u64, row: &str, mut trial: impl FnMut(u64) -> Outcome) {
     let seed = number("CHAOS_SEED", 1);
     let mut figures = Figures::of(row);
     for seed in seed..seed + trials {
-        let mut trial = Trial::start(setting, seed);
-        fault(&mut trial);
-        figures.add(seed, verdict::of(trial));
+        figures.add(seed, trial(seed));
     }
     figures.report();
 }

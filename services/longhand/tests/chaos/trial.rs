@@ -1,11 +1,13 @@
 //! One run of a fleet that a row does something to.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use agentwrite::ids::RunId;
 use harness::process::{Child, Fleet, FleetStore, Proxy, Run, Signal, Simulator, fixed_sections, host_and_port};
 use servers::postgres::Database;
+use servers::s3::S3;
 use tempfile::TempDir;
 
 use crate::ground::{Ground, Servers};
@@ -36,13 +38,19 @@ impl Who {
     }
 }
 
-/// A server that the writer reaches through a proxy.
+/// A server that the writer reaches through a proxy, if nothing else is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Through {
     Database,
     Broker,
     Endpoint,
+    /// The bucket of the shards, which the packers reach through it.
+    Bucket,
 }
+
+/// The bucket of a trial, and what stands before every key.
+pub const BUCKET: &str = "data";
+pub const PREFIX: &str = "runs";
 
 /// What a row needs.
 #[derive(Debug, Clone)]
@@ -112,6 +120,8 @@ pub struct Trial {
     pub run: RunId,
     pub endpoint: Simulator,
     pub proxy: Option<Proxy>,
+    /// The server of the bucket, if shards go to one.
+    pub s3: Option<S3>,
     /// Seconds from the end of each fault to the next call answered.
     pub resumes: Vec<f64>,
     /// Ids of processes that were killed.
@@ -149,12 +159,17 @@ impl Trial {
             spool: scratch.path().join("spool"),
             leases: Some(setting.leases),
         };
+        let s3 = (setting.through == Some(Through::Bucket)).then(S3::start);
+        if let Some(s3) = &s3 {
+            s3.make_bucket(BUCKET);
+        }
         let proxy = setting.through.map(|through| {
-            Proxy::before(host_and_port(match through {
-                Through::Database => &fleet.database,
-                Through::Broker => &fleet.queue,
-                Through::Endpoint => endpoint.url(),
-            }))
+            Proxy::before(match through {
+                Through::Database => host_and_port(&fleet.database),
+                Through::Broker => host_and_port(&fleet.queue),
+                Through::Endpoint => host_and_port(endpoint.url()),
+                Through::Bucket => s3.as_ref().expect("it was started").address(),
+            })
         });
         let rows = fixed_sections(scratch.path(), "rows.jsonl", setting.samples, setting.sections, 200);
         let writers = setting.fleet.iter().filter(|who| who.role() == "section-writer").count();
@@ -178,6 +193,7 @@ impl Trial {
             run,
             endpoint,
             proxy,
+            s3,
         };
         for who in setting.fleet {
             trial.launch(*who);
@@ -187,18 +203,34 @@ impl Trial {
 
     /// The command of a process.
     pub fn command(&self, who: Who) -> Run {
-        let mut fleet = self.fleet.clone();
+        self.command_by(&self.fleet.binary, who)
+    }
+
+    /// The same by another binary.
+    pub fn command_by(&self, binary: &Path, who: Who) -> Run {
+        let mut fleet = Fleet { binary: binary.to_owned(), ..self.fleet.clone() };
         let mut url = self.endpoint.url().to_owned();
         if let (Who::Writer, Some(proxy), Some(through)) = (who, &self.proxy, self.setting.through) {
             match through {
                 Through::Database => fleet.database = proxy.through(&fleet.database),
                 Through::Broker => fleet.queue = format!("{}?heartbeat=2", proxy.through(&fleet.queue)),
                 Through::Endpoint => url = proxy.through(&url),
+                Through::Bucket => {}
             }
         }
         let calls = who.role() != "shard-packer";
         let run = fleet.serve(who.role(), calls.then_some((&url, self.setting.slots)));
+        let run = if calls { run } else { self.to_bucket(run) };
         self.setting.environment.iter().fold(run, |run, (name, value)| run.env(name, *value))
+    }
+
+    /// A command whose shards are in the trial's bucket, if it has one.
+    pub fn to_bucket(&self, run: Run) -> Run {
+        let (Some(proxy), true) = (&self.proxy, self.s3.is_some()) else { return run };
+        run.env("LONGHAND__SHARDS__URL", format!("s3://{BUCKET}/{PREFIX}"))
+            .env("AWS_ENDPOINT_URL", proxy.through("http://bucket"))
+            .env("AWS_ACCESS_KEY_ID", "key")
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
     }
 
     /// Starts a process.
@@ -247,9 +279,10 @@ impl Trial {
         self.until_crashed(who);
     }
 
-    /// SIGTERM, and waits for a clean end.
+    /// SIGTERM, and waits for a clean end. A process that has only just started would know no better than to die of it.
     pub fn drain(&mut self, who: Who) {
         let mut child = self.processes.get_mut(&who).and_then(|process| process.child.take()).expect("it runs");
+        child.until_stderr("serves", MOST);
         child.signal(Signal::Terminate);
         let ended = child.wait(Duration::from_secs(40));
         assert_eq!(ended.code, Some(0), "{who:?} was stopped in order: {}", ended.stderr);

@@ -5,10 +5,12 @@ use std::time::Instant;
 
 use agentwrite::ports::{RunState, Totals};
 use harness::process::{Folder, SampleState};
+use servers::s3::S3;
 
+use crate::MOST;
 use crate::figures::Outcome;
 use crate::ground::calm;
-use crate::trial::{SHARD_SIZE, Trial};
+use crate::trial::{BUCKET, PREFIX, SHARD_SIZE, Trial};
 
 /// Waits for the run's end, stops the fleet in order and counts.
 pub fn of(mut trial: Trial) -> Outcome {
@@ -81,7 +83,34 @@ fn count(trial: &Trial, totals: &Totals, outcome: &mut Outcome) {
     wrong(live > 0, format!("{live} tasks are left"));
 }
 
+/// The run's objects, as files in its folder.
+fn fetch(trial: &Trial, s3: &S3) {
+    let below = format!("{PREFIX}/{}/", trial.run);
+    for (key, bytes) in s3.objects(BUCKET) {
+        let name = key.strip_prefix(&below).unwrap_or_else(|| panic!("an object that is nobody's: {key}"));
+        let path = trial.fleet.shards.join(trial.run.as_str()).join(name);
+        let folder = path.parent().expect("a file is in a folder");
+        std::fs::create_dir_all(folder).and_then(|()| std::fs::write(path, bytes)).expect("our folder can be written");
+    }
+}
+
+/// What `doctor` says of the bucket.
+fn examine(trial: &Trial, outcome: &mut Outcome) {
+    let doctor = trial.to_bucket(trial.fleet.command(&["doctor", trial.run.as_str(), "--json"]));
+    let ended = doctor.finish(MOST);
+    let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
+    let looked =
+        report["checks"].as_array().into_iter().flatten().any(|check| check["name"] == "I7" && check["ok"] == true);
+    if ended.code != Some(0) || !looked {
+        outcome.wrong.push(format!("doctor says {:?}: {}{}", ended.code, ended.stdout, ended.stderr));
+    }
+}
+
 fn shards(trial: &Trial, outcome: &mut Outcome) {
+    if let Some(s3) = &trial.s3 {
+        fetch(trial, s3);
+        examine(trial, outcome);
+    }
     let folder = Folder::at(trial.fleet.shards.join(trial.run.as_str()));
     let rows = folder.rows();
     let ids: BTreeSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();

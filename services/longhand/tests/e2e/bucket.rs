@@ -77,9 +77,26 @@ fn a_killed_packer_and_a_store_that_vanishes_cost_nothing_and_the_objects_are_th
     }
     assert!(!said.contains(&key.secret) && !said.contains(&key.id), "{said}");
     eprintln!("the packer said of its vanished store:\n{said}");
+    let doctor = || command(&["doctor", &run, "--json"]).finish(MOST);
+    let checked = |ended: &Ended| -> serde_json::Value {
+        let report: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+        let checks = report["checks"].as_array().expect("checks");
+        checks.iter().find(|check| check["name"] == "I7").expect("the check of shards").clone()
+    };
+    let healthy = doctor().expect_code(0);
+    assert_eq!(checked(&healthy)["ok"], true, "{}", healthy.stdout);
 
     s3.check_keys(false);
     let mut objects = s3.objects("data");
+    // What a person does to a closed shard, and what a store that loses its network says.
+    let (changed, other) =
+        (format!("runs/{run}/shards/shard-00001.jsonl"), &objects[&format!("runs/{run}/shards/shard-00002.jsonl")]);
+    s3.put("data", &changed, other);
+    let broken = doctor().expect_code(1);
+    assert!(checked(&broken)["broken"].to_string().contains("shard-00001.jsonl"), "{}", broken.stdout);
+    link.cut();
+    doctor().expect_error(3, "shards_unreachable");
+    link.mend();
     let manifest = objects.remove(&format!("runs/{run}/manifest.json")).expect("a manifest");
     let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("JSON");
     assert_eq!(manifest["dataset_hash"], calm.manifest()["dataset_hash"]);

@@ -1,10 +1,13 @@
 //! `migrate` and `health` against real servers: what fits, what does not, and that no password is ever shown.
 
-use harness::process::Run;
-use servers::postgres::Postgres;
+use std::path::Path;
+
+use harness::process::{Run, fixed_sections};
+use servers::postgres::{Postgres, Settings};
 use servers::rabbitmq::RabbitMq;
 
-use crate::{MOST, longhand, scratch};
+use crate::serving::{drained, of_fleet};
+use crate::{MOST, longhand, scratch, simulator};
 
 fn command(args: &[&str], database: &str, queue: &str) -> Run {
     longhand(args).env("LONGHAND__DATABASE__URL", database).env("LONGHAND__QUEUE__URL", queue)
@@ -62,4 +65,46 @@ fn an_address_may_stand_in_a_file() {
     std::fs::write(&file, format!("{}\n", database.url())).expect("the test's folder can be written");
     let file = file.to_str().expect("a path");
     longhand(&["migrate"]).env("LONGHAND__DATABASE__URL_FILE", file).finish(MOST).expect_code(0);
+}
+
+/// Servers that prove who they are by an authority of their own; whoever does not know it does not talk to them.
+#[test]
+fn a_fleet_talks_to_its_servers_inside_tls() {
+    let scratch = scratch();
+    let postgres = Postgres::start(Settings { fsync: false, tls: true, ..Settings::default() });
+    let broker = RabbitMq::start_with_tls();
+    let name = postgres.database(None).keep();
+    let text = |path: &Path| path.display().to_string();
+    let database =
+        |mode: &str, file: &Path| format!("{}?sslmode={mode}&sslrootcert={}", postgres.url(&name), text(file));
+    let queue = |file: &Path| format!("{}?cacertfile={}", broker.tls_url(), text(file));
+    let (of_database, of_broker) = (postgres.authority(), broker.authority());
+    let (good_database, good_queue) = (database("verify-full", &of_database), queue(&of_broker));
+    let health = |database: &str, queue: &str| command(&["health"], database, queue).finish(MOST);
+
+    command(&["migrate"], &good_database, &good_queue).finish(MOST).expect_code(0);
+    health(&good_database, &good_queue).expect_code(0);
+    for (database, queue, exit, code, says) in [
+        (&database("verify-full", &of_broker), &good_queue, 3, "database_unreachable", "invalid peer certificate"),
+        (&good_database, &queue(&of_database), 3, "queue_unreachable", "invalid peer certificate"),
+        // An authority that only the test knows is none that this machine trusts.
+        (&good_database, &broker.tls_url(), 3, "queue_unreachable", "invalid peer certificate"),
+        (&good_database, &queue(Path::new("/nowhere.pem")), 2, "queue_url", "cacertfile /nowhere.pem"),
+    ] {
+        let ended = health(database, queue).expect_error(exit, code).expect_stderr(says);
+        assert!(!format!("{}{}", ended.stdout, ended.stderr).contains("secret"), "{}{}", ended.stdout, ended.stderr);
+    }
+
+    let rows = fixed_sections(scratch.path(), "rows.jsonl", 4, 2, 200);
+    let rows = rows.to_str().expect("a path");
+    let endpoint = simulator(&[]);
+    let fleet = |args: &[&str]| of_fleet(longhand(args), &good_database, &good_queue, &scratch.path().join("shards"));
+    let all = fleet(&["serve", "all", "--base-url", endpoint.url()]).start();
+    fleet(&["submit", rows, "--model", "simulated", "--wait"]).finish(MOST).expect_code(0);
+    let inside = "select count(*) from pg_stat_ssl join pg_stat_activity using (pid) where application_name = 'longhand' and ssl";
+    let inside: u32 = postgres.sql(&name, inside).trim().parse().expect("a number");
+    let connections = broker.ctl(&["list_connections", "-q", "name", "ssl"]);
+    assert!(inside > 0, "no connection to the database is inside TLS");
+    assert!(connections.contains("true") && !connections.contains("false"), "{connections}");
+    drained(all);
 }

@@ -1,7 +1,8 @@
 //! One server: its folder, its processes, and a watch that outlives the test process by a moment.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -9,6 +10,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::{PATIENCE, Settings, install};
+use crate::certificate::Certificate;
 
 /// The user of the private server, who may do everything.
 pub(super) const USER: &str = "postgres";
@@ -65,6 +67,14 @@ impl Server {
             .expect("initdb runs");
         assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
         std::fs::write(self.data().join("pg_hba.conf"), WHO_IS_LET_IN).expect("a file in our folder");
+        if self.settings.tls {
+            let key = Certificate::make(&self.folder).key;
+            std::fs::set_permissions(&key, Permissions::from_mode(0o600)).expect("a file of ours");
+            if install::is_root() {
+                let (user, group) = install::user();
+                std::os::unix::fs::chown(&key, Some(user), Some(group)).expect("the key gets its owner");
+            }
+        }
     }
 
     /// Starts the server on its data and waits until it answers.
@@ -88,6 +98,11 @@ impl Server {
         ] {
             command.arg("-c").arg(setting);
         }
+        if self.settings.tls {
+            for setting in ["ssl=on", "ssl_cert_file=../server.pem", "ssl_key_file=../server.key"] {
+                command.arg("-c").arg(setting);
+            }
+        }
         let error = log.try_clone().expect("a second handle");
         let child = command.stdin(Stdio::null()).stdout(log).stderr(error).process_group(0).spawn();
         *process = Some(child.expect("postgres starts"));
@@ -110,7 +125,6 @@ impl Server {
     }
 
     /// Where it lives.
-    #[cfg(test)]
     pub(super) fn folder(&self) -> &std::path::Path {
         &self.folder
     }

@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::install::BIN;
+use crate::certificate::Certificate;
 
 pub(super) const USER: &str = "longhand";
 pub(super) const PASSWORD: &str = "secret";
@@ -36,6 +37,8 @@ const WRITE_PID_AND_BECOME: &str = r#"set -e; echo $$ > "$1"; shift; exec "$@""#
 pub(super) struct Node {
     folder: PathBuf,
     amqp: u16,
+    /// If it speaks TLS.
+    amqps: Option<u16>,
     distribution: u16,
     names: u16,
     server: Mutex<Option<Child>>,
@@ -45,10 +48,10 @@ pub(super) struct Node {
 
 impl Node {
     /// Makes the folder, starts the name service and the node, and waits until it speaks AMQP.
-    pub(super) fn start() -> Self {
+    pub(super) fn start(tls: bool) -> Self {
         let folder =
             tempfile::Builder::new().prefix("longhand-rabbitmq-").tempdir().expect("a temporary folder").keep();
-        let [amqp, distribution, names] = free_ports();
+        let [amqp, amqps, distribution, names] = free_ports();
         let watchdog = Command::new("sh")
             .args(["-c", WATCHDOG, "watchdog"])
             .arg(&folder)
@@ -60,6 +63,7 @@ impl Node {
         let node = Self {
             folder,
             amqp,
+            amqps: tls.then_some(amqps),
             distribution,
             names,
             server: Mutex::default(),
@@ -83,7 +87,11 @@ impl Node {
         fs::set_permissions(&cookie, fs::Permissions::from_mode(0o400)).expect("the cookie's mode");
         fs::write(self.folder.join("env.conf"), "").expect("the environment file");
         fs::write(self.folder.join("plugins"), "[].\n").expect("the list of plugins");
-        fs::write(self.folder.join("rabbitmq.conf"), self.configuration()).expect("the configuration");
+        let mut configuration = self.configuration();
+        if let Some(port) = self.amqps {
+            configuration.push_str(&tls(port, &Certificate::make(&self.folder)));
+        }
+        fs::write(self.folder.join("rabbitmq.conf"), configuration).expect("the configuration");
         own(&self.folder);
     }
 
@@ -234,6 +242,15 @@ impl Node {
         said
     }
 
+    pub(super) fn tls_url(&self, user: &str, password: &str, vhost: &str) -> String {
+        let port = self.amqps.expect("a node with TLS");
+        format!("amqps://{user}:{password}@127.0.0.1:{port}/{vhost}")
+    }
+
+    pub(super) fn authority(&self) -> PathBuf {
+        self.folder.join("ca.pem")
+    }
+
     pub(super) fn url(&self, user: &str, password: &str, vhost: &str) -> String {
         format!("amqp://{user}:{password}@127.0.0.1:{}/{vhost}", self.amqp)
     }
@@ -257,6 +274,20 @@ impl Drop for Node {
             }
         }
     }
+}
+
+/// The part of the configuration for TLS.
+fn tls(port: u16, files: &Certificate) -> String {
+    format!(
+        "listeners.ssl.1 = 127.0.0.1:{port}\n\
+         ssl_options.cacertfile = {}\n\
+         ssl_options.certfile = {}\n\
+         ssl_options.keyfile = {}\n\
+         ssl_options.verify = verify_none\n",
+        files.authority.display(),
+        files.certificate.display(),
+        files.key.display()
+    )
 }
 
 /// Gives a folder to the user that the server runs as.
@@ -292,7 +323,7 @@ fn server_user() -> (u32, u32) {
 }
 
 /// Free ports below the range of outgoing connections: none of those may take one while the node is down.
-fn free_ports() -> [u16; 3] {
+fn free_ports() -> [u16; 4] {
     // Two nodes that this process starts at once must not find the same ports free.
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
@@ -304,8 +335,8 @@ fn free_ports() -> [u16; 3] {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
         let port = 10_000 + (first.wrapping_add(step) % span) as u16;
         held.extend(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok().map(|listener| (port, listener)));
-        if let [(one, _), (two, _), (three, _)] = held[..] {
-            return [one, two, three];
+        if let [(one, _), (two, _), (three, _), (four, _)] = held[..] {
+            return [one, two, three, four];
         }
     }
     panic!("no free ports");

@@ -1,73 +1,64 @@
 //! I7: every published shard's files are in place with the bytes that were published, and the manifest lists no other.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{ErrorKind, Read};
-use std::path::Path;
 
 use agentwrite::ports::{PublishedShard, ShardFile};
-use dataset::{MANIFEST_FILE, Manifest, SHARD_DIR};
-use sha2::{Digest, Sha256};
+use dataset::{DatasetPlace, MANIFEST_FILE, PlaceError, ShardFileName};
 
-/// Bytes read at a time.
-const CHUNK: usize = 1 << 20;
+use crate::fault::chain_of;
 
 /// `("I7", subject, what)` of everything that is wrong. `settled`: the run is done, so the manifest has no excuse for
-/// being behind.
-pub(super) fn violations(dir: &Path, published: &[PublishedShard], settled: bool) -> Vec<(String, String, String)> {
+/// being behind. Blocks, and reads all shards through.
+///
+/// # Errors
+/// A bucket that cannot be asked: what it holds is not known, which is another thing than wrong.
+pub(super) fn violations(
+    place: &dyn DatasetPlace,
+    published: &[PublishedShard],
+    settled: bool,
+) -> Result<Vec<(String, String, String)>, PlaceError> {
     let files: Vec<&ShardFile> = published.iter().flat_map(|shard| &shard.files).collect();
-    let mut found: Vec<(String, String)> = files
-        .iter()
-        .filter_map(|file| wrong(&dir.join(SHARD_DIR).join(&file.name), file).map(|what| (file.name.clone(), what)))
-        .collect();
-    found.extend(manifest(dir, &files, settled));
-    found.into_iter().map(|(subject, what)| ("I7".to_owned(), subject, what)).collect()
+    let mut found = Vec::new();
+    for file in &files {
+        found.extend(wrong(place, file)?.map(|what| (file.name.clone(), what)));
+    }
+    found.extend(manifest(place, &files, settled)?);
+    Ok(found.into_iter().map(|(subject, what)| ("I7".to_owned(), subject, what)).collect())
 }
 
 /// What is wrong with a shard's file.
-fn wrong(path: &Path, file: &ShardFile) -> Option<String> {
-    match digest(path) {
-        Ok((size, _)) if size != file.bytes => Some(format!("has {size} bytes, {} were published", file.bytes)),
-        Ok((_, hash)) if hash != file.sha256 => Some("has other bytes than were published".to_owned()),
-        Ok(_) => None,
-        Err(error) if error.kind() == ErrorKind::NotFound => Some("is missing".to_owned()),
-        Err(error) => Some(format!("cannot be read: {error}")),
-    }
+fn wrong(place: &dyn DatasetPlace, file: &ShardFile) -> Result<Option<String>, PlaceError> {
+    let Ok(name) = file.name.parse::<ShardFileName>() else {
+        return Ok(Some("is not the name of a shard file".to_owned()));
+    };
+    Ok(match place.shard_digest(name) {
+        Ok(Some((size, _))) if size != file.bytes => Some(format!("has {size} bytes, {} were published", file.bytes)),
+        Ok(Some((_, hash))) if hash != file.sha256 => Some("has other bytes than were published".to_owned()),
+        Ok(Some(_)) => None,
+        Ok(None) => Some("is missing".to_owned()),
+        Err(error) => Some(complaint(error)?),
+    })
 }
 
-/// Size and SHA-256 in hexadecimal.
-fn digest(path: &Path) -> std::io::Result<(u64, String)> {
-    let mut file = File::open(path)?;
-    let (mut hasher, mut size, mut chunk) = (Sha256::new(), 0, vec![0; CHUNK]);
-    loop {
-        let read = file.read(&mut chunk)?;
-        if read == 0 {
-            break;
-        }
-        size += read as u64;
-        hasher.update(&chunk[..read]);
-    }
-    let mut hash = String::with_capacity(64);
-    for byte in hasher.finalize() {
-        let _ = write!(hash, "{byte:02x}");
-    }
-    Ok((size, hash))
+/// A file that cannot be read is a violation.
+fn complaint(error: PlaceError) -> Result<String, PlaceError> {
+    if matches!(error, PlaceError::Bucket { .. }) { Err(error) } else { Ok(chain_of(&error)) }
 }
 
 /// Where the manifest and the store disagree.
-fn manifest(dir: &Path, files: &[&ShardFile], settled: bool) -> Vec<(String, String)> {
-    let complain = |what: String| vec![(MANIFEST_FILE.to_owned(), what)];
-    let bytes = match std::fs::read(dir.join(MANIFEST_FILE)) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return if settled && !files.is_empty() { complain("is missing".to_owned()) } else { Vec::new() };
+fn manifest(
+    place: &dyn DatasetPlace,
+    files: &[&ShardFile],
+    settled: bool,
+) -> Result<Vec<(String, String)>, PlaceError> {
+    let complain = |what: String| Ok(vec![(MANIFEST_FILE.to_owned(), what)]);
+    let manifest = match place.read_manifest() {
+        Ok(Some(manifest)) => manifest,
+        Ok(None) => {
+            return if settled && !files.is_empty() { complain("is missing".to_owned()) } else { Ok(Vec::new()) };
         }
-        Err(error) => return complain(format!("cannot be read: {error}")),
-    };
-    let manifest = match Manifest::from_json(&bytes) {
-        Ok(manifest) => manifest,
-        Err(error) => return complain(format!("cannot be taken: {}", crate::fault::chain_of(&error))),
+        Err(PlaceError::Manifest { source, .. }) => return complain(format!("cannot be taken: {}", chain_of(&source))),
+        Err(error) => return complain(complaint(error)?),
     };
     let stored: BTreeSet<(&str, &str)> = files.iter().map(|file| (file.name.as_str(), file.sha256.as_str())).collect();
     let bare = |name: &str| name.rsplit('/').next().unwrap_or(name).to_owned();
@@ -84,13 +75,14 @@ fn manifest(dir: &Path, files: &[&ShardFile], settled: bool) -> Vec<(String, Str
             found.push((MANIFEST_FILE.to_owned(), format!("does not list {name}")));
         }
     }
-    found
+    Ok(found)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use agentwrite::ports::Range;
+    use dataset::{DatasetFolder, SHARD_DIR};
 
     fn shard(name: &str, bytes: u64, sha256: &str) -> PublishedShard {
         let file = ShardFile { name: name.to_owned(), format: "jsonl".to_owned(), bytes, sha256: sha256.to_owned() };
@@ -104,7 +96,8 @@ mod tests {
         let path = dir.path().join(SHARD_DIR).join("shard-00000.jsonl");
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         let said = |shard: PublishedShard| {
-            violations(dir.path(), &[shard], false).into_iter().map(|(_, _, what)| what).collect::<Vec<_>>()
+            let found = violations(&DatasetFolder::at(dir.path()), &[shard], false).unwrap();
+            found.into_iter().map(|(_, _, what)| what).collect::<Vec<_>>()
         };
         assert_eq!(said(shard("shard-00000.jsonl", 3, abc)), ["is missing"]);
         std::fs::write(&path, "abc").unwrap();
@@ -118,9 +111,12 @@ mod tests {
     fn a_done_run_needs_its_manifest_and_a_running_one_does_not() {
         let dir = tempfile::tempdir().unwrap();
         let files = [&ShardFile { name: "a".into(), format: "jsonl".into(), bytes: 0, sha256: String::new() }];
-        assert!(manifest(dir.path(), &files, false).is_empty());
-        assert_eq!(manifest(dir.path(), &files, true)[0].1, "is missing");
+        let place = DatasetFolder::at(dir.path());
+        assert!(manifest(&place, &files, false).unwrap().is_empty());
+        assert_eq!(manifest(&place, &files, true).unwrap()[0].1, "is missing");
         std::fs::write(dir.path().join(MANIFEST_FILE), "{}").unwrap();
-        assert!(manifest(dir.path(), &files, false)[0].1.starts_with("cannot be taken"));
+        assert!(manifest(&place, &files, false).unwrap()[0].1.starts_with("cannot be taken"));
+        std::fs::remove_file(dir.path().join(MANIFEST_FILE)).unwrap();
+        assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none(), "looking made something");
     }
 }
