@@ -27,6 +27,13 @@ test: ## All tests
 test-s3: ## Shards in a bucket, against a server that speaks S3 (installs moto from PyPI into the build's folder)
 	cargo test --workspace --tests -- bucket --ignored --nocapture --test-threads 1
 
+TRAINER := services/trainer/python
+trainer-install: ## The training backend into services/trainer/python/.venv (CPU: 1.9 GB; KIND=gpu: 6 GB)
+	$(TRAINER)/install.sh $(TRAINER)/.venv $(or $(KIND),cpu)
+
+trainer-test: trainer-install ## Lints, types and tests of the training backend, on CPU
+	cd $(TRAINER) && .venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/pytest
+
 lint: ## Formatting and lints, warnings are errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
@@ -54,4 +61,4 @@ bench: ## The rows of docs/PERFORMANCE.md, measured here; JSON under bench/
 	cargo build --release -p longhand   # by itself: beside the harness it would carry the crash points
 	cargo run --release -p bench
 
-.PHONY: help demo secrets up down demo-fleet compose-test test test-s3 lint ci simulate chaos mutants-guards bench
+.PHONY: help trainer-install trainer-test demo secrets up down demo-fleet compose-test test test-s3 lint ci simulate chaos mutants-guards bench
