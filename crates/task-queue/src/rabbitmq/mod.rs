@@ -23,6 +23,7 @@ mod publishing_line;
 mod settings;
 mod supervisor;
 mod topology;
+mod trace_header;
 mod wire;
 
 use std::sync::Arc;
