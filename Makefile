@@ -27,6 +27,9 @@ test: ## All tests
 test-s3: ## Shards in a bucket, against a server that speaks S3 (installs moto from PyPI into the build's folder)
 	cargo test --workspace --tests -- bucket --ignored --nocapture --test-threads 1
 
+dashboards-live: ## Every panel against a real run and Debian's Prometheus, which it installs; half a minute
+	cargo test -p longhand --test e2e -- alerts --ignored --nocapture
+
 lint: ## Formatting and lints, warnings are errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
@@ -54,4 +57,4 @@ bench: ## The rows of docs/PERFORMANCE.md, measured here; JSON under bench/
 	cargo build --release -p longhand   # by itself: beside the harness it would carry the crash points
 	cargo run --release -p bench
 
-.PHONY: help demo secrets up down demo-fleet compose-test test test-s3 lint ci simulate chaos mutants-guards bench
+.PHONY: help demo secrets up down demo-fleet compose-test test test-s3 dashboards-live lint ci simulate chaos mutants-guards bench

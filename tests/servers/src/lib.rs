@@ -2,5 +2,6 @@
 
 mod cpu;
 pub mod postgres;
+pub mod prometheus;
 pub mod rabbitmq;
 pub mod s3;
