@@ -23,11 +23,6 @@ impl SpanId {
         if id == [0; 8] { Self([1; 8]) } else { Self(id) }
     }
 
-    /// The place of a task: all its tries are below it.
-    pub fn of_place(kind: &Kind, place: u32, revision: u32) -> Self {
-        Self::of("longhand span place", &[kind.as_str(), &place.to_string(), &revision.to_string()])
-    }
-
     /// One try. Attempt ids are unique.
     pub fn of_attempt(attempt: &AttemptId) -> Self {
         Self::of("longhand span attempt", &[attempt.as_str()])
@@ -82,6 +77,13 @@ impl TraceContext {
     /// The root span.
     pub fn root(self) -> SpanId {
         SpanId(self.root)
+    }
+
+    /// The place of a task: all its tries are below it. The trace is part of its id, for there are trace stores that know a
+    /// span by its id alone.
+    pub fn place(self, kind: &Kind, place: u32, revision: u32) -> SpanId {
+        let parts = [&self.trace[..], kind.as_str().as_bytes(), &place.to_le_bytes(), &revision.to_le_bytes()];
+        SpanId::of("longhand span place", &parts)
     }
 
     /// The trace's id, 32 lower-case hexadecimal digits.
@@ -160,13 +162,16 @@ mod tests {
     }
 
     #[test]
-    fn spans_of_one_trace_differ() {
+    fn spans_differ_in_a_trace_and_between_traces() {
         let attempt = AttemptId::new("att_1");
+        let (trace, other) = (context("run_a", "smp_a", 0), context("run_a", "smp_b", 0));
         let ids = [
-            SpanId::of_place(&Kind::PLAN, 0, 0),
-            SpanId::of_place(&Kind::SECTION, 0, 0),
-            SpanId::of_place(&Kind::SECTION, 0, 1),
-            SpanId::of_place(&Kind::SECTION, 1, 0),
+            trace.root(),
+            trace.place(&Kind::PLAN, 0, 0),
+            trace.place(&Kind::SECTION, 0, 0),
+            trace.place(&Kind::SECTION, 0, 1),
+            trace.place(&Kind::SECTION, 1, 0),
+            other.place(&Kind::SECTION, 1, 0),
             SpanId::of_attempt(&attempt),
             SpanId::of_chat(&attempt),
         ];

@@ -72,7 +72,8 @@ async fn tell_one(
     let Some(sink) = &inner.spans else { return Ok(()) };
     let trace = SampleTrace::new(run, sample.as_str(), detail.row.generation, sink.scope());
     if trace.is_sampled(sink.ratio()) {
-        trace.of_sample(&detail).into_iter().for_each(|span| sink.send(span));
+        let killed = store.totals(run).await?.orphaned_calls > 0;
+        trace.of_sample(&detail, killed).into_iter().for_each(|span| sink.send(span));
     }
     Ok(())
 }

@@ -16,9 +16,6 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
 use crate::names::{attribute, span};
 
-/// What a killed process may not have sent: tries that ended so shortly before one whose worker was gone.
-const UNSENT: Duration = Duration::from_secs(5);
-
 /// The trace of one sample, as spans are put into it.
 pub(crate) struct SampleTrace<'a> {
     context: TraceContext,
@@ -74,7 +71,7 @@ impl<'a> SampleTrace<'a> {
         }
         let mut spans = vec![self.span(Draft {
             id: OwnSpanId::of_attempt(&task.attempt),
-            parent: Some(OwnSpanId::of_place(&key.kind, key.place, key.revision)),
+            parent: Some(self.context.place(&key.kind, key.place, key.revision)),
             name: span::ATTEMPT.into(),
             kind: SpanKind::Internal,
             from: it.from,
@@ -112,8 +109,8 @@ impl<'a> SampleTrace<'a> {
     }
 
     /// The root, the places between it and the tries, and what a killed process could not send, from what the store holds.
-    /// Nothing if no try was made in this generation.
-    pub(crate) fn of_sample(&self, detail: &SampleDetail) -> Vec<SpanData> {
+    /// Nothing if no try was made in this generation. `killed`: processes that worked on the run are gone.
+    pub(crate) fn of_sample(&self, detail: &SampleDetail, killed: bool) -> Vec<SpanData> {
         let tries: Vec<&AttemptRow> =
             detail.attempts.iter().filter(|attempt| attempt.generation == self.generation).collect();
         let (Some(from), Some(to)) = (
@@ -122,19 +119,16 @@ impl<'a> SampleTrace<'a> {
         ) else {
             return Vec::new();
         };
-        let mut spans = self.unsent(&tries);
+        let mut spans = self.unsent(&tries, killed);
         spans.extend(self.places(detail, &tries));
         spans.push(self.root(detail, &tries, from, to));
         spans
     }
 
-    fn unsent(&self, tries: &[&AttemptRow]) -> Vec<SpanData> {
-        let orphaned = |it: &AttemptRow| it.outcome == Outcome::Orphaned.as_str();
-        let cuts: Vec<Timestamp> = tries.iter().filter(|it| orphaned(it)).map(|it| it.started_at).collect();
-        let is_unsent = |it: &AttemptRow| {
-            let just_before = |end: Timestamp| cuts.iter().any(|cut| end <= *cut && cut.since(end) <= UNSENT);
-            orphaned(it) || it.ended_at.is_some_and(just_before)
-        };
+    /// Tries whose worker is gone: nobody else tells of them. If processes of the run were killed, all tries: nobody knows
+    /// which of those before it a killed process had not sent. What was sent comes twice then, under the same id.
+    fn unsent(&self, tries: &[&AttemptRow], killed: bool) -> Vec<SpanData> {
+        let is_unsent = |it: &AttemptRow| killed || it.outcome == Outcome::Orphaned.as_str();
         tries.iter().filter(|it| is_unsent(it)).flat_map(|it| self.of_row(it)).collect()
     }
 
@@ -149,7 +143,7 @@ impl<'a> SampleTrace<'a> {
         let attributes = self.try_attributes(&row.kind, row.place, row.attempt.as_str(), &row.outcome, error);
         let mut spans = vec![self.span(Draft {
             id: OwnSpanId::of_attempt(&row.attempt),
-            parent: Some(OwnSpanId::of_place(&kind, row.place, row.revision)),
+            parent: Some(self.context.place(&kind, row.place, row.revision)),
             name: span::ATTEMPT.into(),
             kind: SpanKind::Internal,
             from,
@@ -210,7 +204,7 @@ impl<'a> SampleTrace<'a> {
             }
         }
         Some(self.span(Draft {
-            id: OwnSpanId::of_place(&Kind::new(kind.to_owned()), place, revision),
+            id: self.context.place(&Kind::new(kind.to_owned()), place, revision),
             parent: Some(self.context.root()),
             name: if is_plan { span::PLAN.into() } else { format!("{kind} {}", place + 1).into() },
             kind: SpanKind::Internal,
@@ -457,10 +451,13 @@ mod tests {
     #[test]
     fn the_end_of_a_sample_makes_the_tree_whole_root_last() {
         let run = RunId::new("run_a");
-        let spans = trace(&run).of_sample(&detail());
+        let spans = trace(&run).of_sample(&detail(), true);
         let names: Vec<&str> = spans.iter().map(|span| span.name.as_ref()).collect();
-        // The try before the kill and the orphan may not have been sent; the others were, by the processes that made them.
-        assert_eq!(names, ["attempt", "chat writer", "attempt", "plan", "section 1", "invoke_workflow agentwrite"]);
+        let try_and_call = |name: &&str| ["attempt", "chat writer"].contains(name);
+        assert_eq!(names.iter().filter(|name| try_and_call(name)).count(), 7, "a killed process may have sent none");
+        assert_eq!(names[7..], ["plan", "section 1", "invoke_workflow agentwrite"]);
+        let calm = trace(&run).of_sample(&detail(), false);
+        assert_eq!(calm.len(), 1 + 3, "the orphan, of which nobody else tells");
         let by_id: BTreeMap<_, _> = spans.iter().map(|span| (span.span_context.span_id().to_string(), span)).collect();
         let root = spans.last().unwrap();
         let traces: HashSet<_> = spans.iter().map(|span| span.span_context.trace_id()).collect();
@@ -479,7 +476,7 @@ mod tests {
     #[test]
     fn the_same_span_has_the_same_id_live_and_from_the_store() {
         let run = RunId::new("run_a");
-        let spans = trace(&run).of_sample(&detail());
+        let spans = trace(&run).of_sample(&detail(), true);
         let attempt = AttemptId::new("att_2");
         let id = |of: OwnSpanId| SpanId::from_bytes(of.bytes());
         let chat = spans.iter().find(|span| span.span_context.span_id() == id(OwnSpanId::of_chat(&attempt))).unwrap();
@@ -495,7 +492,7 @@ mod tests {
     #[test]
     fn no_text_is_in_any_span() {
         let run = RunId::new("run_a");
-        let spans = trace(&run).of_sample(&detail());
+        let spans = trace(&run).of_sample(&detail(), true);
         assert!(!format!("{spans:?}").contains("SECRET"), "{spans:?}");
     }
 }
