@@ -6,4 +6,5 @@ with chosen as materialized (
 taken as (
   update outbox set taken_at = $1 from chosen where outbox.id = chosen.id
   returning outbox.id, run, kind, subject, place, revision)
-select id, run, kind, subject, place, revision from taken order by id
+select taken.id, run, kind, subject, place, revision, coalesce(generation, 0) as generation
+from taken left join task using (run, kind, subject, place, revision) order by taken.id

@@ -12,7 +12,7 @@ use serde_json::Value;
 enum Room {
     /// Decides; depends on no room.
     Core,
-    /// Remembers, carries, asks.
+    /// Remembers, carries, asks, shows.
     Adapter,
     /// The loop of workers, the form of datasets.
     Engine,
@@ -28,7 +28,7 @@ enum Room {
 fn room(folder: &str, name: &str) -> Option<Room> {
     Some(match (folder, name) {
         ("crates", "agentwrite") => Room::Core,
-        ("crates", "checkpoints" | "task-queue" | "llm") => Room::Adapter,
+        ("crates", "checkpoints" | "task-queue" | "llm" | "telemetry") => Room::Adapter,
         ("crates", "worker" | "dataset") => Room::Engine,
         ("services", "longhand") => Room::Binary,
         ("services", _) => Room::Service,
@@ -60,7 +60,10 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("arrow-array", &["dataset"]),
     ("arrow-schema", &["dataset"]),
     ("object_store", &["dataset"]),
-    ("axum", &["llm-simulator", "console"]),
+    // `telemetry` for the page of health and metrics.
+    ("axum", &["llm-simulator", "console", "telemetry"]),
+    ("opentelemetry", &["telemetry"]),
+    ("prometheus", &["telemetry"]),
 ];
 
 /// What the core must not know: I/O, clocks, randomness.

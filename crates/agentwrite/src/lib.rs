@@ -31,6 +31,7 @@ pub mod rope;
 pub mod sample;
 pub mod shares;
 pub mod task;
+pub mod trace;
 pub mod truncation;
 pub mod words;
 pub mod writing;

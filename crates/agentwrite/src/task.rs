@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::call::Usage;
+use crate::call::{Finish, Usage};
 use crate::continuation::{JOINED, PART};
 use crate::failure::ErrorCode;
 use crate::ids::{AttemptId, Hash, OwnerId, RunId, Timestamp};
@@ -213,6 +213,9 @@ pub struct AttemptEnd {
     pub status: Option<u16>,
     /// Whether a request was sent at all.
     pub called: bool,
+    /// Why the model stopped, where it said so.
+    #[serde(default)]
+    pub finish: Option<Finish>,
 }
 
 /// The text of a complete answer that is kept beside the accepted one: rejected answers, parts that were continued, and

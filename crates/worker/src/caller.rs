@@ -159,6 +159,7 @@ impl Caller {
             Some(Ok(answer)) => {
                 fill(&mut end, &answer.usage, wish, &member);
                 end.first_token_ms = answer.first_token.as_millis() as u64;
+                end.finish = Some(answer.finish);
                 place.answered(&answer, self.clock.now());
                 drop(place);
                 self.settle(wish, &member, Some(&answer.usage)).await;

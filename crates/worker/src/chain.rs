@@ -9,8 +9,8 @@ use agentwrite::failure::ErrorCode;
 use agentwrite::ids::OwnerId;
 use agentwrite::manuscript::Manuscript;
 use agentwrite::ports::{
-    ClaimNext, ClaimTask, Clock, Control, Delivery, Dice, DispatchStore, FollowUp, RecordFailure, RecordResult,
-    Recorded, RunStore, StoreError, TaskQueue, TaskResult, TaskStore,
+    ClaimNext, ClaimTask, Clock, Control, Delivery, Dice, DispatchStore, FollowUp, Observer, RecordFailure,
+    RecordResult, Recorded, RunStore, StoreError, TaskQueue, TaskResult, TaskStore,
 };
 use agentwrite::sample::Section;
 use agentwrite::task::{
@@ -18,7 +18,9 @@ use agentwrite::task::{
 };
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
+use crate::watch::Watched;
 use crate::{CrashPoints, Doorbell, Hold, InHand, Spool};
 
 /// A slot keeps its message unacked while its chain goes on: the queue hands a process no more than it has slots, so nothing
@@ -84,6 +86,7 @@ pub(crate) struct Shared {
     pub(crate) drain: CancellationToken,
     pub(crate) abort: CancellationToken,
     pub(crate) in_hand: InHand,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
 impl Shared {
@@ -110,13 +113,14 @@ impl Shared {
         let mut next = Some((first, hold));
         while let Some((task, _hold)) = next.take() {
             let Some(handler) = self.handlers.get(&task.key.kind) else { break };
-            let outcome = handler.handle(&task, &mut memory).await;
+            let watched = self.watch(&task);
+            let outcome = handler.handle(&task, &mut memory).instrument(self.log_span(&task)).await;
             self.crash.pass("after_answer");
             next = match outcome {
-                Outcome::Done(done) => self.record(&task, *done, &mut memory, go_on()).await,
+                Outcome::Done(done) => self.record(&task, *done, watched, &mut memory, go_on()).await,
                 Outcome::Failed { failure, end, pause } => {
                     let is_part = failure.count == CountAs::Part;
-                    let held = self.fail(&task, *failure, end, pause).await;
+                    let held = self.fail(&task, *failure, end, watched, pause).await;
                     if is_part && held && go_on() { self.claim_again(&task).await } else { None }
                 }
             };
@@ -164,6 +168,7 @@ impl Shared {
         &self,
         task: &ClaimedTask,
         done: Done,
+        watched: Option<Watched>,
         memory: &mut Option<Manuscript>,
         go_on: bool,
     ) -> Option<(ClaimedTask, Hold)> {
@@ -185,6 +190,7 @@ impl Shared {
         self.crash.pass("before_commit");
         let recorded = self.commit(&record).await?;
         self.crash.pass("after_commit");
+        self.tell_recorded(watched, task, &record, &recorded);
         match recorded {
             Recorded::Accepted { next, publish } => {
                 self.publish(publish).await;
@@ -215,7 +221,14 @@ impl Shared {
     }
 
     /// Ends a try without a result; whether the claim held.
-    async fn fail(&self, task: &ClaimedTask, failure: TaskFailure, end: AttemptEnd, pause: Option<ErrorCode>) -> bool {
+    async fn fail(
+        &self,
+        task: &ClaimedTask,
+        failure: TaskFailure,
+        end: AttemptEnd,
+        watched: Option<Watched>,
+        pause: Option<ErrorCode>,
+    ) -> bool {
         if failure.after == AfterFailure::Dead {
             self.packer.ring();
         }
@@ -230,6 +243,7 @@ impl Shared {
             now: self.clock.now(),
         };
         let held = self.give_up(&record).await;
+        self.tell_failed(watched, task, &record, held);
         if let Some(code) = pause {
             let wish = Control::Pause { reason: code.as_str().to_owned() };
             if let Err(error) = self.runs.control(&task.key.run, "worker", &wish, self.clock.now()).await {

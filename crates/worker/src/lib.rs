@@ -17,6 +17,7 @@ mod in_hand;
 mod keeper;
 mod pool;
 mod spool;
+mod watch;
 
 pub use caller::{Asked, Caller, LiveLimits};
 pub use chain::{Done, Handler, Outcome, interrupted};

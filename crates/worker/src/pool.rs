@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use agentwrite::ids::OwnerId;
-use agentwrite::ports::{Clock, Dice, DispatchStore, QueueError, RunStore, TaskQueue, TaskStore};
+use agentwrite::ports::{Clock, Dice, DispatchStore, Observer, QueueError, RunStore, TaskQueue, TaskStore};
 use agentwrite::task::{Kind, LeaseTimes};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +37,8 @@ pub struct PoolParts {
     pub packer: Doorbell,
     /// Where answers go that the store refuses.
     pub spool: Option<Spool>,
+    /// Who watches, if anybody does.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 /// How a pool behaves.
@@ -91,6 +93,7 @@ impl Pool {
                 drain: settings.drain,
                 abort: settings.abort,
                 in_hand: InHand::default(),
+                observer: parts.observer,
             }),
         }
     }

@@ -25,6 +25,18 @@ pub struct Cli {
     /// Messages for people: error, warn, info, debug
     #[arg(long, global = true, value_name = "LEVEL", default_value = "warn")]
     pub log_level: String,
+    /// How they look: for people, or one JSON object a line
+    #[arg(long, global = true, value_name = "FORMAT", env = "LONGHAND_LOG_FORMAT", default_value = "pretty")]
+    pub log_format: LogFormat,
+}
+
+/// How messages look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Pretty,
+    /// One JSON object a line, with the ids of trace and span
+    Json,
 }
 
 /// The commands.
@@ -124,6 +136,9 @@ Examples:
         #[arg(long)]
         json: bool,
     },
+    /// Dashboards for Grafana, alerts for Prometheus
+    #[command(after_help = "Example:\n  longhand dashboards write deploy")]
+    Dashboards(DashboardsArgs),
     /// Show settings, their schema, the prompts
     #[command(after_help = "Examples:\n  longhand config show\n  longhand config prompts")]
     Config(ConfigArgs),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use agentwrite::config::Limits;
 use agentwrite::ids::OwnerId;
-use agentwrite::ports::{Clock, DispatchStore, Run, RunState, RunStore, TaskStore};
+use agentwrite::ports::{Clock, DispatchStore, ReportStore, Run, RunState, RunStore, TaskStore};
 use checkpoints::sqlite::SqliteStore;
 use dataset::DatasetFolder;
 use task_queue::InProcessQueue;
@@ -21,6 +21,7 @@ use crate::endpoint::Endpoint;
 use crate::fault::{Exit, Fault, chain_of};
 use crate::place::Checkpoints;
 use crate::signals::{Stop, Stopped};
+use crate::watch::Watch;
 use crate::wiring::{Bells, Store, Wiring};
 
 /// The folder, in a run's folder, of answers that its store refused.
@@ -46,6 +47,8 @@ pub struct Embedded {
     pub grace: Duration,
     /// Test builds only.
     pub crash: CrashPoints,
+    /// What is shown of it.
+    pub watch: Watch,
 }
 
 /// How driving a run ended.
@@ -81,7 +84,9 @@ impl Embedded {
             Fault::new("config_version", Exit::Unreachable, "the run's configuration cannot be used")
                 .because(chain_of(&error))
         })?;
+        let watching = self.watch.telemetry.watch(Arc::clone(&self.store) as Arc<dyn ReportStore>);
         let wiring = Wiring {
+            observer: watching.observer(),
             store: Arc::clone(&self.store) as Arc<dyn Store>,
             queue: Arc::new(InProcessQueue::new()),
             clock: Arc::clone(&clock),
@@ -95,13 +100,16 @@ impl Embedded {
         let models = self.endpoint.models();
         let handlers = wiring.handlers(&self.run, &Arc::new(configs), &models, &live);
         let pool = wiring.pool(handlers, &owner, live.clone(), &bells, Some(spool.clone()));
-        let planner = wiring.planner(&self.run, live, &bells);
+        let planner = wiring.planner(&self.run, live.clone(), &bells);
         let place = DatasetFolder::open(self.dir.clone()).map_err(|error| {
             Fault::new("storage", Exit::Unreachable, "the folder of the shards cannot be opened")
                 .because(chain_of(&error))
         })?;
         let packer = wiring.packer(&self.run.id, &owner, Arc::new(place), &bells);
         let side = TaskTracker::new();
+        let shown = CancellationToken::new();
+        self.watch.show("all", live.clone(), self.endpoint.members(), Arc::clone(&clock));
+        self.watch.serve(&side, shown.clone()).await?;
         side.spawn(keep_leases(
             Arc::clone(&self.store) as Arc<dyn TaskStore>,
             owner,
@@ -168,6 +176,8 @@ impl Embedded {
             (worked, planned)
         };
         let ((worked, planned), packed) = tokio::join!(finish, packed);
+        watching.finish().await;
+        shown.cancel();
         side.close();
         side.wait().await;
         spool.leave();

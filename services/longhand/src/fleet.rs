@@ -7,6 +7,7 @@
 //! To add a role: a field of [`Roles`], its handler in `desk.rs` or its loop in `runs.rs`.
 
 mod clock;
+mod depths;
 mod desk;
 pub mod lead;
 mod refill;
@@ -19,19 +20,20 @@ use std::time::Duration;
 
 use agentwrite::config::Limits;
 use agentwrite::ids::OwnerId;
-use agentwrite::ports::{Clock, TaskQueue, TaskStore};
+use agentwrite::ports::{Clock, ReportStore, TaskQueue, TaskStore};
 use agentwrite::task::{Kind, LeaseTimes};
 use checkpoints::postgres::PostgresStore;
 use task_queue::RabbitMq;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use worker::{CrashPoints, Handler, Pool, RandomDice, Spool, adopt_forever, keep_leases};
+use worker::{CrashPoints, Handler, LiveLimits, Pool, RandomDice, Spool, adopt_forever, keep_leases};
 
 use crate::endpoint::Endpoint;
 use crate::fault::{Exit, Fault, chain_of};
 use crate::settings::SpoolSettings;
 use crate::signals::Stop;
+use crate::watch::Watch;
 use crate::wiring::{Bells, Store, Wiring};
 
 pub use clock::StoreClock;
@@ -74,6 +76,8 @@ pub struct Fleet {
     pub grace: Duration,
     /// Test builds only.
     pub crash: CrashPoints,
+    /// What is shown of it.
+    pub watch: Watch,
 }
 
 /// What the loops of a process share.
@@ -94,7 +98,9 @@ impl Fleet {
         let clock = StoreClock::start(&self.store).await?;
         let dice = Arc::new(RandomDice::default());
         let owner = OwnerId::new(process_name(&dice));
+        let watching = self.watch.telemetry.watch(Arc::clone(&self.store) as Arc<dyn ReportStore>);
         let wiring = Wiring {
+            observer: watching.observer(),
             store: Arc::clone(&self.store) as Arc<dyn Store>,
             queue: Arc::clone(&self.queue) as Arc<dyn TaskQueue>,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
@@ -108,6 +114,7 @@ impl Fleet {
         let shared = Shared { store, dice, wiring, done: CancellationToken::new(), bells: Bells::new() };
         let spool = if self.endpoint.is_some() { self.spool.spool(owner.as_str())? } else { None };
         let stop = Stop::listen(shared.wiring.drain.clone(), shared.wiring.abort.clone(), self.grace);
+        let members = self.endpoint.as_ref().map(Endpoint::members);
         let desk = self.endpoint.map(|endpoint| Desk::new(shared.clone(), endpoint));
         let runs = Runs::new(shared.clone(), Arc::clone(&self.queue), &self.roles, desk.clone());
         let side = TaskTracker::new();
@@ -116,10 +123,25 @@ impl Fleet {
             let (queue, store) = (Arc::clone(&self.queue), Arc::clone(&shared.store));
             side.spawn(refill::refill(queue, store, shared.bells.planner.clone(), shared.done.clone()));
         }
+        let shown = CancellationToken::new();
+        self.watch.serve(&side, shown.clone()).await?;
+        if self.roles.plans && self.watch.telemetry.is_on() {
+            let (queue, telemetry) = (Arc::clone(&self.queue), self.watch.telemetry.clone());
+            side.spawn(depths::show(queue, telemetry, shared.done.clone()));
+        }
         eprintln!("{owner} serves");
         let worked = match desk {
             Some(desk) => {
-                let pool = pool(&shared, &desk, &self.roles.kinds, &owner, self.concurrency, spool.clone());
+                // Of a process's limits only the number of its slots counts: the others are the runs'.
+                let (_, slots) = watch::channel(Limits { concurrency: self.concurrency.max(1), ..Limits::default() });
+                let stage = if let [kind] = self.roles.kinds.as_slice() { kind.as_str() } else { "all" };
+                self.watch.show(
+                    stage,
+                    slots.clone(),
+                    members.unwrap_or_default(),
+                    Arc::clone(&clock) as Arc<dyn Clock>,
+                );
+                let pool = pool(&shared, &desk, &self.roles.kinds, &owner, slots, spool.clone());
                 let tasks = Arc::clone(&shared.store) as Arc<dyn TaskStore>;
                 if let Some(spool) = &spool {
                     side.spawn(adopt_forever(spool.clone(), Arc::clone(&tasks), shared.done.clone()));
@@ -145,6 +167,8 @@ impl Fleet {
                 Ok(())
             }
         };
+        watching.finish().await;
+        shown.cancel();
         side.close();
         side.wait().await;
         if let Some(spool) = spool {
@@ -198,13 +222,11 @@ fn pool(
     desk: &Arc<Desk>,
     kinds: &[Kind],
     owner: &OwnerId,
-    concurrency: u32,
+    slots: LiveLimits,
     spool: Option<Spool>,
 ) -> Pool {
     let handlers =
         kinds.iter().map(|kind| Arc::new(ByRun::new(kind.clone(), Arc::clone(desk))) as Arc<dyn Handler>).collect();
-    // Of a process's limits only the number of its slots counts: the others are the runs'.
-    let (_, slots) = watch::channel(Limits { concurrency: concurrency.max(1), ..Limits::default() });
     shared.wiring.pool(handlers, owner, slots, &shared.bells, spool)
 }
 

@@ -1,23 +1,70 @@
 //! Messages for people: on stderr, for stdout holds data only; above the panel, if one is drawn there.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use telemetry::LogLayer;
 use tracing::callsite::Identifier;
+use tracing::span::{Attributes, Id};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
+use crate::cli::LogFormat;
 use crate::panel::BesidePanel;
 
+/// The log of the process, of which there is one: how it looks, and where it is sent besides.
+struct Log {
+    format: LogFormat,
+    sent: OnceLock<LogLayer>,
+}
+
+static LOG: OnceLock<Log> = OnceLock::new();
+
+/// Whether log lines are JSON objects.
+pub fn is_json() -> bool {
+    LOG.get().is_some_and(|log| log.format == LogFormat::Json)
+}
+
+/// Sends the lines of the log here too, from now on.
+pub fn send_to(layer: LogLayer) {
+    if let Some(log) = LOG.get() {
+        // Telemetry is set up once in a process.
+        let _ = log.sent.set(layer);
+    }
+}
+
+/// Passes on to where the log is sent, once that is known: settings are read when the log has long begun.
+struct Sending;
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Sending {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        if let Some(layer) = LOG.get().and_then(|log| log.sent.get()) {
+            layer.on_new_span(attributes, id, context);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if let Some(layer) = LOG.get().and_then(|log| log.sent.get()) {
+            layer.on_event(event, context);
+        }
+    }
+}
+
 /// Starts the log. `level` as `--log-level` takes it.
-pub fn start(level: &str) {
+pub fn start(level: &str, format: LogFormat) {
+    let _ = LOG.set(Log { format, sent: OnceLock::new() });
     // The queue's client reports as an error what its caller expects or mends; the adapter says what matters.
     let filter = EnvFilter::try_new(format!("lapin=off,{level}")).unwrap_or_default();
-    let lines = fmt::layer().with_writer(|| BesidePanel).with_target(false);
-    tracing_subscriber::registry().with(filter).with(Sparing::default()).with(lines).init();
+    let log = tracing_subscriber::registry().with(filter).with(Sparing::default()).with(Sending);
+    let lines = fmt::layer().with_writer(|| BesidePanel);
+    match format {
+        LogFormat::Pretty => log.with(lines.with_target(false)).init(),
+        LogFormat::Json => log.with(lines.json().flatten_event(true).with_span_list(false)).init(),
+    }
 }
 
 /// Warnings of one place in the code that are shown within [`WINDOW`]: a full disk or a server that is away makes as many

@@ -15,6 +15,7 @@ mod prices;
 mod settings;
 mod signals;
 mod tables;
+mod watch;
 mod wiring;
 
 use clap::Parser;
@@ -29,7 +30,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() {
     let cli = Cli::parse();
     stop_on_panic();
-    log::start(&cli.log_level);
+    log::start(&cli.log_level, cli.log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime can be started");
     let outcome = runtime.block_on(dispatch(cli));
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
@@ -64,6 +65,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Fault> {
         Command::Serve(args) => commands::serve::run(config, &args).await,
         Command::Migrate => commands::migrate::run(config).await,
         Command::Health { json } => commands::health::run(config, json, out).await,
+        Command::Dashboards(args) => commands::dashboards::run(&args, out),
         Command::Config(args) => commands::config::run(config, &args, out),
         Command::SimulateLlm(args) => commands::simulate_llm::run(args, out).await,
         Command::Completions { shell } => Ok(commands::completions::run(shell, out)),

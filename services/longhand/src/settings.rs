@@ -7,6 +7,7 @@ mod layers;
 mod money;
 mod schema;
 mod servers;
+mod telemetry;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ pub use layers::{Layers, Origin, nearest};
 pub use money::{PriceSettings, Pricing, cap_without_price, half_a_price};
 pub use schema::json_schema;
 pub use servers::{ServerSettings, ShardSettings, ShardsUrl, SpoolSettings};
+pub use telemetry::TelemetrySettings;
 
 /// The name of the simulated model.
 pub const SIMULATED: &str = "simulated";
@@ -66,6 +68,8 @@ pub struct Settings {
     pub shards: ShardSettings,
     /// Where answers wait for a database that is away, in the distributed edition.
     pub spool: SpoolSettings,
+    /// What a process shows of itself.
+    pub telemetry: TelemetrySettings,
 }
 
 /// `[sampling]`

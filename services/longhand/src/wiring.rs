@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use agentwrite::ids::{OwnerId, RunId};
 use agentwrite::ports::{
-    Clock, Dice, DispatchStore, PackStore, ReportStore, Run, RunStore, TaskQueue, TaskStore, TrafficStore,
+    Clock, Dice, DispatchStore, Observer, PackStore, ReportStore, Run, RunStore, TaskQueue, TaskStore, TrafficStore,
 };
 use agentwrite::retry::RetryPolicy;
 use agentwrite::task::LeaseTimes;
@@ -42,6 +42,8 @@ pub struct Wiring {
     pub drain: CancellationToken,
     /// No work at all.
     pub abort: CancellationToken,
+    /// Who watches, if anybody does.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 /// Rung when there is something to do.
@@ -134,6 +136,7 @@ impl Wiring {
             planner: bells.planner.clone(),
             packer: bells.packer.clone(),
             spool,
+            observer: self.observer.clone(),
         };
         let settings = PoolSettings {
             owner: owner.clone(),
@@ -156,6 +159,7 @@ impl Wiring {
             clock: Arc::clone(&self.clock),
             bell: bells.planner.clone(),
             packer: bells.packer.clone(),
+            observer: self.observer.clone(),
         };
         let settings = PlannerSettings {
             run: run.id.clone(),
@@ -179,6 +183,7 @@ impl Wiring {
             bell: bells.packer.clone(),
             planner: bells.planner.clone(),
             crash: self.crash.clone(),
+            observer: self.observer.clone(),
         };
         let settings = PackerSettings { run: run.clone(), owner: owner.clone(), eval: None, rest: PACKER_REST };
         Packer::new(parts, settings)

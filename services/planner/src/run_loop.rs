@@ -6,7 +6,8 @@ use std::time::Duration;
 use agentwrite::admission;
 use agentwrite::ids::{RunId, Timestamp};
 use agentwrite::ports::{
-    Clock, Control, DispatchStore, OutboxRow, QueueError, ReportStore, RunState, RunStore, StoreError, TaskQueue,
+    Clock, Control, DispatchStore, Observer, OutboxRow, QueueError, ReportStore, RunState, RunStore, RunView,
+    StoreError, TaskQueue,
 };
 use agentwrite::task::LeaseTimes;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,8 @@ pub struct PlannerParts {
     pub bell: Doorbell,
     /// Rung when a range may be closable.
     pub packer: Doorbell,
+    /// Who watches, if anybody does.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 /// How it behaves.
@@ -71,6 +74,8 @@ const LOST_AFTER_LEASES: u32 = 2;
 /// The relay takes rows that their own process did not publish within this time.
 const RELAY_AGE: Duration = Duration::from_secs(1);
 const STATISTICS_EVERY: Duration = Duration::from_secs(10);
+/// How often whoever watches is told how the run stands.
+const TELL_EVERY: Duration = Duration::from_secs(2);
 const MOST_PATIENCE: Duration = Duration::from_millis(500);
 /// A round is followed by a rest as long as itself, within reason: the planner asks more than any worker, and a database that
 /// is slow to answer it has enough to do.
@@ -85,6 +90,7 @@ struct Round {
     relayed: Timestamp,
     counted: Timestamp,
     looked: Timestamp,
+    told: Timestamp,
     ordered: Option<bool>,
     unfinished: u64,
     guard: YieldGuard,
@@ -98,6 +104,7 @@ impl Planner {
 
     /// Runs until the run has ended or is paused, or `stop` is cancelled. Returns the run's state.
     pub async fn run(&self, stop: &CancellationToken) -> Result<RunState, PlannerError> {
+        let _watched = self.parts.observer.as_ref().map(|observer| observer.plans(&self.settings.run));
         let start = self.parts.clock.now();
         let mut round = Round {
             reach: Reach::default(),
@@ -105,6 +112,7 @@ impl Planner {
             relayed: start,
             counted: Timestamp(0),
             looked: Timestamp(0),
+            told: Timestamp(0),
             ordered: None,
             unfinished: 0,
             guard: YieldGuard::default(),
@@ -123,6 +131,7 @@ impl Planner {
                 }
             };
             if let Some(state) = self.ended(&mut round).await {
+                self.tell(state).await;
                 return Ok(state);
             }
             if stop.is_cancelled() {
@@ -176,6 +185,9 @@ impl Planner {
         if now.since(round.relayed) >= RELAY_AGE {
             round.relayed = now;
             let forgotten = self.parts.store.take_outbox(RELAY_AGE, 200, now).await?;
+            if let Some(observer) = &self.parts.observer {
+                observer.relayed(forgotten.len() as u64);
+            }
             self.publish(forgotten).await?;
         }
         let leases = &self.settings.leases;
@@ -187,6 +199,10 @@ impl Planner {
             round.counted = now;
             self.parts.store.record_statistics(&self.settings.run, now).await?;
             self.guard_yield(&mut round.guard, now).await?;
+        }
+        if now.since(round.told) >= TELL_EVERY {
+            round.told = now;
+            self.tell(RunState::Running).await;
         }
         Ok(dispatched.next_due)
     }
@@ -228,6 +244,9 @@ impl Planner {
         let lost_after = self.settings.leases.lease * LOST_AFTER_LEASES;
         let rescued = self.parts.store.rescue_stalled(lost_after, now).await?;
         if rescued != agentwrite::ports::Rescued::default() {
+            if let Some(observer) = &self.parts.observer {
+                observer.rescued(&self.settings.run, &rescued);
+            }
             tracing::info!(
                 leases = rescued.leases,
                 messages = rescued.messages,
@@ -239,6 +258,18 @@ impl Planner {
             self.parts.packer.ring();
         }
         Ok(())
+    }
+
+    /// How the run stands, for whoever watches.
+    async fn tell(&self, state: RunState) {
+        let Some(observer) = &self.parts.observer else { return };
+        match self.parts.report.totals(&self.settings.run).await {
+            Ok(totals) => {
+                let limits = *self.settings.limits.borrow();
+                observer.counted(&self.settings.run, RunView { state, totals, limits });
+            }
+            Err(error) => tracing::debug!(%error, "the run could not be counted for who watches"),
+        }
     }
 
     async fn guard_yield(&self, guard: &mut YieldGuard, now: Timestamp) -> Result<(), PlannerError> {

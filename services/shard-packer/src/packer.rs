@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use agentwrite::gates::sample::EvalPrompts;
-use agentwrite::ids::{OwnerId, RunId, Timestamp};
+use agentwrite::ids::{OwnerId, RunId, SampleId, Timestamp};
 use agentwrite::ports::{
-    Clock, ClosedShard, PackStore, PackedSample, PublishedShard, Range, ReportStore, Run, RunStore, Totals,
+    Clock, ClosedShard, Observer, PackStore, PackedSample, PublishedShard, Range, ReportStore, Run, RunStore,
+    SampleEnd, Totals,
 };
 use agentwrite::sample::SampleState;
 use dataset::{DatasetPlace, ManifestError, PlaceError, ShardFileName};
@@ -42,6 +43,8 @@ pub struct PackerParts {
     pub planner: Doorbell,
     /// Named places to crash at, in test builds.
     pub crash: CrashPoints,
+    /// Who watches, if anybody does.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 /// How it behaves.
@@ -85,6 +88,8 @@ struct Desk {
     looked: Option<(u64, Timestamp)>,
     /// Samples were judged since.
     judged: bool,
+    /// Accepted samples of open ranges whose end this process told of.
+    told: BTreeSet<SampleId>,
 }
 
 /// What a round did.
@@ -243,6 +248,18 @@ impl Packer {
         desk.judged = true;
         // At once, so that the store can put them into one transaction.
         try_join_all(records).await?;
+        if let Some(observer) = &self.parts.observer {
+            for (verdict, sample, _) in &verdicts {
+                let end = match &verdict.rejected {
+                    Some((code, _)) => SampleEnd::Rejected(*code),
+                    None => SampleEnd::Accepted,
+                };
+                observer.sample_ended(&self.settings.run, sample, end);
+                if end == SampleEnd::Accepted {
+                    desk.told.insert(sample.clone());
+                }
+            }
+        }
         Ok(verdicts.len())
     }
 
@@ -301,6 +318,13 @@ impl Packer {
         }
         desk.behind = true;
         self.parts.planner.ring();
+        if let Some(observer) = &self.parts.observer {
+            observer.shard_published(rows);
+            // Another process judged the others, and may have gone before it was heard.
+            for sample in shard.members.iter().filter(|sample| !desk.told.remove(sample)) {
+                observer.sample_ended_before(run, sample);
+            }
+        }
         Ok(true)
     }
 

@@ -3,5 +3,6 @@
 pub mod certificate;
 mod cpu;
 pub mod postgres;
+pub mod prometheus;
 pub mod rabbitmq;
 pub mod s3;

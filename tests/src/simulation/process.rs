@@ -164,6 +164,7 @@ impl Parts {
         dice: &Arc<dyn Dice>,
     ) -> Pool {
         let parts = PoolParts {
+            observer: None,
             tasks: self.store(|store| store as Arc<dyn TaskStore>),
             outbox: self.store(|store| store as Arc<dyn DispatchStore>),
             runs: self.store(|store| store as Arc<dyn RunStore>),
@@ -233,6 +234,7 @@ impl Parts {
     fn planner(&self, run: &Run, live: &watch::Receiver<Limits>, bells: &Bells) -> Planner {
         Planner::new(
             PlannerParts {
+                observer: None,
                 store: self.store(|store| store as Arc<dyn DispatchStore>),
                 runs: self.store(|store| store as Arc<dyn RunStore>),
                 report: self.store(|store| store as Arc<dyn ReportStore>),
@@ -255,6 +257,7 @@ impl Parts {
     fn packer(&self, bells: &Bells) -> Result<Packer, String> {
         let folder = DatasetFolder::open(&self.dir).map_err(|error| error.to_string())?;
         let parts = PackerParts {
+            observer: None,
             packs: self.store(|store| store as Arc<dyn PackStore>),
             runs: self.store(|store| store as Arc<dyn RunStore>),
             report: self.store(|store| store as Arc<dyn ReportStore>),

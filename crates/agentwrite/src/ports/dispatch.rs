@@ -7,12 +7,30 @@ use async_trait::async_trait;
 use super::StoreError;
 use crate::ids::{OwnerId, RunId, SampleId, Timestamp};
 use crate::task::TaskKey;
+use crate::trace::TraceContext;
 
 /// A message about a task: "look at this task", and nothing else that matters.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TaskMessage {
     /// The task.
     pub task: TaskKey,
+    /// The trace that the work belongs to, for who watches. It is carried beside the message, not in it, and is known only
+    /// where messages leave the process.
+    #[serde(skip)]
+    pub trace: Option<TraceContext>,
+}
+
+impl TaskMessage {
+    /// A message about a task.
+    pub fn about(task: TaskKey) -> Self {
+        Self { task, trace: None }
+    }
+
+    /// A message about a task of a sample in this generation.
+    pub fn traced(task: TaskKey, generation: u32) -> Self {
+        let trace = TraceContext::of_task(&task, generation);
+        Self { task, trace: Some(trace) }
+    }
 }
 
 /// A row of the outbox.

@@ -5,6 +5,7 @@
 
 mod chat;
 mod dispatch;
+mod observe;
 mod overview;
 mod pack;
 mod queue;
@@ -18,6 +19,7 @@ pub use chat::ChatModel;
 pub use dispatch::{
     AdmissionCandidate, AdmissionView, Admit, DispatchStore, Dispatched, OutboxRow, Rescued, TaskMessage,
 };
+pub use observe::{Observer, RunView, SampleEnd, Try};
 pub use overview::{OutcomeTotals, OverviewStore, RunRow, WholeLength};
 pub use pack::{ClosedShard, CompleteSample, PackStore, PackedSample, PublishedShard, Range, ShardFile, Verdict};
 pub use queue::{Consumer, Delivery, QueueError, TaskQueue};

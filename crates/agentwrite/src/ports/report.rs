@@ -111,6 +111,8 @@ pub struct AttemptRow {
     pub place: u32,
     /// Revision.
     pub revision: u32,
+    /// Generation of the sample.
+    pub generation: u32,
     /// How it ended.
     pub outcome: String,
     /// Code of a failure.

@@ -20,6 +20,7 @@ impl RunData {
     pub fn start_attempt(&mut self, id: &AttemptId, key: &TaskKey, owner: &OwnerId, now: Timestamp) {
         let attempt = Attempt {
             key: key.clone(),
+            generation: self.tasks.get(key).map_or(0, |task| task.generation),
             owner: owner.clone(),
             outcome: Outcome::Started,
             code: None,

@@ -16,7 +16,7 @@ impl State {
         }
         self.outbox.retain(|_, (message, _)| message.task != *task);
         self.last_outbox += 1;
-        let message = TaskMessage { task: task.clone() };
+        let message = TaskMessage::about(task.clone());
         self.outbox.insert(self.last_outbox, (message.clone(), now));
         Some(OutboxRow { id: self.last_outbox, message })
     }

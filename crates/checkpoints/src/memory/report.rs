@@ -80,6 +80,7 @@ fn attempt_row(id: &AttemptId, attempt: &Attempt) -> AttemptRow {
         kind: attempt.key.kind.as_str().to_owned(),
         place: attempt.key.place,
         revision: attempt.key.revision,
+        generation: attempt.generation,
         outcome: attempt.outcome.as_str().to_owned(),
         code: attempt.code.clone(),
         message: attempt.message.clone(),

@@ -111,6 +111,7 @@ impl Task {
 #[derive(Debug, Clone)]
 pub(super) struct Attempt {
     pub key: TaskKey,
+    pub generation: u32,
     pub owner: OwnerId,
     pub outcome: Outcome,
     pub code: Option<String>,

@@ -9,7 +9,7 @@ use sqlx::{PgConnection, Row};
 
 use super::follow_up::add_outbox;
 use super::room::{Room, Waiting};
-use super::rows::{column, task_key};
+use super::rows::{column, number, task_key};
 use super::transaction::Opening;
 use super::{PostgresStore, admit, lock, report, rescue};
 use crate::columns::to_json;
@@ -67,7 +67,12 @@ impl DispatchStore for PostgresStore {
             .await
             .map_err(fail)?;
         rows.iter()
-            .map(|row| Ok(OutboxRow { id: row.try_get(0)?, message: TaskMessage { task: task_key(row, 1)? } }))
+            .map(|row| {
+                Ok(OutboxRow {
+                    id: row.try_get(0)?,
+                    message: TaskMessage::traced(task_key(row, 1)?, number(row, "generation")?),
+                })
+            })
             .collect::<Result<_, _>>()
             .map_err(fail)
     }

@@ -9,7 +9,7 @@ use sqlx::{PgConnection, Row};
 
 use super::modes::Modes;
 use super::record::Accepted;
-use super::rows::{Keys, column, task_key};
+use super::rows::{Keys, column, number, task_key};
 
 struct Next<'a> {
     record: usize,
@@ -143,7 +143,12 @@ pub(super) async fn add_outbox(
         .await?;
     let mut written = rows
         .iter()
-        .map(|row| Ok(OutboxRow { id: row.try_get(0)?, message: TaskMessage { task: task_key(row, 1)? } }))
+        .map(|row| {
+            Ok(OutboxRow {
+                id: row.try_get(0)?,
+                message: TaskMessage::traced(task_key(row, 1)?, number(row, "generation")?),
+            })
+        })
         .collect::<Result<Vec<_>, sqlx::Error>>()?;
     written.sort_unstable_by_key(|row| row.id);
     Ok(written)

@@ -204,6 +204,7 @@ fn attempt_row(row: &PgRow) -> Result<AttemptRow, sqlx::Error> {
         kind: row.try_get("kind")?,
         place: number(row, "place")?,
         revision: number(row, "revision")?,
+        generation: number(row, "generation")?,
         outcome: row.try_get("outcome")?,
         code: row.try_get("code")?,
         message: row.try_get("message")?,

@@ -51,7 +51,7 @@ impl DispatchStore for SqliteStore {
         self.writer
             .run("take_outbox", move |connection| {
                 all(connection, sql!("outbox_take"), params![before, most], |row| {
-                    Ok(OutboxRow { id: row.get(0)?, message: TaskMessage { task: task_key(row, 1)? } })
+                    Ok(OutboxRow { id: row.get(0)?, message: TaskMessage::about(task_key(row, 1)?) })
                 })
             })
             .await

@@ -113,5 +113,5 @@ fn write_task(
 /// Writes the outbox row of a task, or renews the one it has.
 pub(super) fn add_outbox(connection: &Connection, task: i64, key: &TaskKey, now: i64) -> rusqlite::Result<OutboxRow> {
     execute(connection, sql!("outbox_add"), [task, now])?;
-    Ok(OutboxRow { id: connection.last_insert_rowid(), message: TaskMessage { task: key.clone() } })
+    Ok(OutboxRow { id: connection.last_insert_rowid(), message: TaskMessage::about(key.clone()) })
 }

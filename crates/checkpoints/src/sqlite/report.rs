@@ -205,6 +205,7 @@ fn attempt_row(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
         kind: row.get("kind")?,
         place: row.get("place")?,
         revision: row.get("revision")?,
+        generation: row.get("generation")?,
         outcome: row.get("outcome")?,
         code: row.get("code")?,
         message: row.get("message")?,

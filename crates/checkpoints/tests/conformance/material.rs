@@ -60,6 +60,7 @@ pub fn paid() -> AttemptEnd {
         model: "writer".to_owned(),
         status: None,
         called: true,
+        finish: None,
     }
 }
 

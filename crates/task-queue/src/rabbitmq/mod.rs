@@ -24,6 +24,7 @@ mod settings;
 mod supervisor;
 mod tls;
 mod topology;
+mod trace_header;
 mod wire;
 
 use std::sync::Arc;

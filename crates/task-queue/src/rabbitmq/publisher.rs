@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use agentwrite::ports::TaskMessage;
 use agentwrite::task::Kind;
+use agentwrite::trace::TraceContext;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -19,7 +20,7 @@ use tokio::time::Instant;
 
 use super::connection::Backoff;
 use super::publishing_line::{Link, PublishingLine};
-use super::{RabbitMqError, Shared};
+use super::{RabbitMqError, Shared, trace_header};
 
 /// Messages of a batch: what one confirm of all costs in memory, and what a timeout must suffice for.
 const BATCH: usize = 1_000;
@@ -207,6 +208,7 @@ struct Sheet {
     kind: Kind,
     id: String,
     body: Vec<u8>,
+    trace: Option<TraceContext>,
 }
 
 impl Sheet {
@@ -218,15 +220,19 @@ impl Sheet {
         let end = task.subject.floor_char_boundary(MOST_OF_SUBJECT);
         let id = format!("{number}:{}/{}", &task.subject[..end], task.place);
         let body = serde_json::to_vec(message).expect("names and numbers have a form in JSON");
-        Self { kind: task.kind.clone(), id, body }
+        Self { kind: task.kind.clone(), id, body, trace: message.trace }
     }
 
-    /// Headers such as a trace's context belong here, never in the body: it names the task and nothing else.
+    /// The trace's context stands in a header, never in the body: it names the task and nothing else.
     fn properties(&self) -> BasicProperties {
-        BasicProperties::default()
+        let properties = BasicProperties::default()
             .with_delivery_mode(PERSISTENT)
             .with_content_type("application/json".into())
-            .with_message_id(self.id.as_str().into())
+            .with_message_id(self.id.as_str().into());
+        match self.trace {
+            Some(trace) => properties.with_headers(trace_header::write(trace)),
+            None => properties,
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::connection::{Backoff, close, within};
 use super::consumer::RabbitMqConsumer;
 use super::inbox::{Inbox, Item};
-use super::{RabbitMqError, Shared};
+use super::{RabbitMqError, Shared, trace_header};
 
 /// A message that no slot has taken by then goes back.
 const SURPLUS_AFTER: Duration = Duration::from_millis(20);
@@ -138,7 +138,8 @@ impl Supervisor {
             tracing::debug!(kind = kind.as_str(), "a message was delivered before");
         }
         match serde_json::from_slice::<TaskMessage>(&delivery.data) {
-            Ok(message) if message.task.kind == *kind => {
+            Ok(mut message) if message.task.kind == *kind => {
+                message.trace = trace_header::read(&delivery.properties);
                 self.inbox.put(Item { message, acker: delivery.acker, since: Instant::now() });
             }
             _ => {

@@ -14,15 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const SOON: Duration = Duration::from_millis(50);
 
 fn message(kind: &str, subject: u32) -> TaskMessage {
-    TaskMessage {
-        task: TaskKey {
-            run: RunId::new("run"),
-            kind: Kind::new(kind),
-            subject: format!("s{subject}"),
-            place: 0,
-            revision: 0,
-        },
-    }
+    let subject = format!("s{subject}");
+    // In its second generation: the trace travels with the message.
+    TaskMessage::traced(TaskKey { run: RunId::new("run"), kind: Kind::new(kind), subject, place: 0, revision: 0 }, 1)
 }
 
 async fn delivers_in_order_and_by_kind(queue: Arc<dyn TaskQueue>) {

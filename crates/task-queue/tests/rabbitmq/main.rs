@@ -41,7 +41,7 @@ fn shared_settings() -> RabbitMqSettings {
 
 fn message(kind: &Kind, subject: u32) -> TaskMessage {
     let subject = format!("s{subject:04}");
-    TaskMessage { task: TaskKey { run: RunId::new("run"), kind: kind.clone(), subject, place: 0, revision: 0 } }
+    TaskMessage::about(TaskKey { run: RunId::new("run"), kind: kind.clone(), subject, place: 0, revision: 0 })
 }
 
 fn plans(numbers: std::ops::Range<u32>) -> Vec<TaskMessage> {

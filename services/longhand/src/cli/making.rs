@@ -31,6 +31,8 @@ pub struct RunArgs {
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub watch: WatchArgs,
 }
 
 /// What is to be written, and how, as a run of its own.
@@ -126,6 +128,14 @@ fn share(text: &str) -> Result<f64, String> {
     if (0.0..=10.0).contains(&value) { Ok(value) } else { Err("must be from 0 to 10".to_owned()) }
 }
 
+/// What a process shows of itself.
+#[derive(Debug, Args, Default, Clone, PartialEq)]
+pub struct WatchArgs {
+    /// Show /metrics for Prometheus at this address
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<String>,
+}
+
 /// `resume`.
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
@@ -142,6 +152,8 @@ pub struct ResumeArgs {
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub watch: WatchArgs,
 }
 
 /// `submit`.
@@ -186,6 +198,8 @@ pub struct ServeArgs {
     /// Folder for answers that wait for the database [default: longhand-spool]
     #[arg(long, value_name = "DIR")]
     pub spool: Option<String>,
+    #[command(flatten)]
+    pub watch: WatchArgs,
 }
 
 /// Roles of a process.

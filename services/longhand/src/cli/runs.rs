@@ -79,6 +79,9 @@ pub struct InspectArgs {
     /// The exact prompt of section K, 0 for the plan's
     #[arg(long, value_name = "K")]
     pub prompt: Option<u32>,
+    /// Where its trace is: id, and link where [telemetry] trace_url is set
+    #[arg(long, conflicts_with_all = ["text", "section", "prompt"])]
+    pub trace: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -1,6 +1,8 @@
 //! Arguments of what needs no run: `doctor`, `config`, `simulate-llm`.
 
-use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::EndpointArgs;
 
@@ -18,6 +20,25 @@ pub struct DoctorArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `dashboards`.
+#[derive(Debug, Args)]
+pub struct DashboardsArgs {
+    /// What to do with them
+    #[command(subcommand)]
+    pub command: DashboardsCommand,
+}
+
+/// What can be done with dashboards.
+#[derive(Debug, Subcommand)]
+pub enum DashboardsCommand {
+    /// Write grafana/dashboards/*.json and prometheus/rules/longhand.yml into a folder
+    Write {
+        /// The folder
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
 }
 
 /// `config`.

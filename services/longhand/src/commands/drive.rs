@@ -12,7 +12,7 @@ use checkpoints::sqlite::SqliteStore;
 use planner::Intake;
 use toml::{Table, Value};
 
-use crate::cli::{EndpointArgs, LimitFlags};
+use crate::cli::{EndpointArgs, LimitFlags, WatchArgs};
 use crate::commands::estimate::{Outlook, rough};
 use crate::embedded::{Embedded, Ended};
 use crate::endpoint::Endpoint;
@@ -21,6 +21,7 @@ use crate::folder::Folder;
 use crate::output::put;
 use crate::settings::{Settings, cap_without_price, half_a_price};
 use crate::signals::Stopped;
+use crate::watch::Watch;
 
 /// Puts a flag into the table of flags.
 pub fn set(flags: &mut Table, section: &str, key: &str, value: Option<Value>) {
@@ -48,6 +49,11 @@ pub fn endpoint_flags(args: &EndpointArgs) -> Table {
         set(&mut flags, "pools", "write", Some(Value::Array(Vec::new())));
     }
     flags
+}
+
+/// The flags of what a process shows of itself.
+pub fn add_watch_flags(flags: &mut Table, args: &WatchArgs) {
+    set(flags, "telemetry", "metrics", args.metrics.clone().map(Value::String));
 }
 
 /// The limits' flags.
@@ -143,6 +149,7 @@ pub async fn drive(
     if run.config.synthetic {
         eprintln!("simulated model: the text is synthetic");
     }
+    let watch = Watch::start(settings, "longhand-run")?;
     let embedded = Embedded {
         dir: dir.clone(),
         store: Arc::clone(&store),
@@ -150,9 +157,12 @@ pub async fn drive(
         leases: settings.lease_times(),
         grace: Duration::from_secs_f64(settings.run.grace_seconds.clamp(0.0, 86_400.0)),
         crash: crash_points()?,
+        watch: watch.clone(),
         run,
     };
-    let ended = embedded.drive().await?;
+    let ended = embedded.drive().await;
+    watch.finish().await;
+    let ended = ended?;
     let totals = store.totals(&ended.run.id).await?;
     let exit = exit_of(&ended, &totals);
     if json {

@@ -2,6 +2,7 @@
 
 mod page;
 mod prompt;
+mod trace;
 
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
@@ -19,6 +20,7 @@ use crate::commands::names;
 use crate::fault::{Exit, Fault};
 use crate::output::{harmless, put, put_json};
 use crate::place::Place;
+use crate::settings::{self, TelemetrySettings};
 
 /// Most samples that one command shows by chance.
 const MOST_RANDOM: u32 = 1_000;
@@ -26,6 +28,7 @@ const MOST_RANDOM: u32 = 1_000;
 /// Inspects.
 pub async fn run(config_file: Option<&Path>, args: &InspectArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
     let place = Place::read(config_file, &args.place).await?;
+    let telemetry = if args.trace { Some(settings::load(config_file, toml::Table::new())?.0.telemetry) } else { None };
     let samples = match (&args.sample, args.random) {
         (Some(name), _) => vec![names::sample(&place, name).await?],
         (None, wanted) => by_chance(&place, wanted.unwrap_or(1), &RandomDice::default()).await?,
@@ -34,7 +37,7 @@ pub async fn run(config_file: Option<&Path>, args: &InspectArgs, out: &mut dyn W
     for (index, sample) in samples.iter().enumerate() {
         let Some(detail) = place.store.sample(&place.run.id, sample).await? else { continue };
         if args.json {
-            documents.push(document(args, &place, &detail).await?);
+            documents.push(document(args, telemetry.as_ref(), &place, &detail).await?);
             continue;
         }
         if index > 0 {
@@ -43,7 +46,7 @@ pub async fn run(config_file: Option<&Path>, args: &InspectArgs, out: &mut dyn W
         if samples.len() > 1 && (args.text || args.section.is_some() || args.prompt.is_some()) {
             put(out, &format!("=== {sample}\n"))?;
         }
-        put(out, &shown(&text(args, &place, &detail).await?))?;
+        put(out, &shown(&text(args, telemetry.as_ref(), &place, &detail).await?))?;
     }
     if args.json {
         put_json(out, &envelope(args, documents))?;
@@ -69,7 +72,15 @@ fn shown(text: &str) -> String {
     if std::io::stdout().is_terminal() { harmless(text) } else { text.to_owned() }
 }
 
-async fn text(args: &InspectArgs, place: &Place, detail: &SampleDetail) -> Result<String, Fault> {
+async fn text(
+    args: &InspectArgs,
+    telemetry: Option<&TelemetrySettings>,
+    place: &Place,
+    detail: &SampleDetail,
+) -> Result<String, Fault> {
+    if let Some(telemetry) = telemetry {
+        return trace::text(&place.run, detail, telemetry);
+    }
     if let Some(section) = args.prompt {
         return Ok(prompt::text(&prompt::request(place, detail, section).await?));
     }
@@ -82,8 +93,16 @@ async fn text(args: &InspectArgs, place: &Place, detail: &SampleDetail) -> Resul
     Ok(page::text(&place.run, detail, &place.name))
 }
 
-async fn document(args: &InspectArgs, place: &Place, detail: &SampleDetail) -> Result<Value, Fault> {
+async fn document(
+    args: &InspectArgs,
+    telemetry: Option<&TelemetrySettings>,
+    place: &Place,
+    detail: &SampleDetail,
+) -> Result<Value, Fault> {
     let sample = &detail.row.sample;
+    if let Some(telemetry) = telemetry {
+        return trace::json(&place.run, detail, telemetry);
+    }
     if let Some(section) = args.prompt {
         let mut prompt = prompt::json(&prompt::request(place, detail, section).await?);
         prompt["sample"] = sample.as_str().into();

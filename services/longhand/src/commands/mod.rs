@@ -3,6 +3,7 @@
 pub mod completions;
 pub mod config;
 pub mod control;
+pub mod dashboards;
 pub mod doctor;
 pub mod drive;
 pub mod estimate;

@@ -44,6 +44,7 @@ async fn in_folder(
     let folder = Folder::lock(dir)?;
     let mut flags = drive::endpoint_flags(&args.endpoint);
     drive::add_limit_flags(&mut flags, &args.limits);
+    drive::add_watch_flags(&mut flags, &args.watch);
     let kept = folder.kept_settings();
     let (settings, _) = settings::load(config_file.or(kept.as_deref()), flags)?;
     let store = Arc::new(folder.open().await?);

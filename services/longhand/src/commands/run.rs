@@ -25,7 +25,9 @@ use crate::settings::{self, Settings};
 
 /// Runs.
 pub async fn run(config_file: Option<&Path>, args: RunArgs, out: &mut dyn Write) -> Result<Exit, Fault> {
-    let (settings, _) = settings::load(config_file, flags(&args.work, &args.endpoint, &args.limits))?;
+    let mut flags = flags(&args.work, &args.endpoint, &args.limits);
+    drive::add_watch_flags(&mut flags, &args.watch);
+    let (settings, _) = settings::load(config_file, flags)?;
     let config = settings.run_config(args.simulate)?;
     let pricing = estimate::pricing(&settings, &config, !args.simulate)?;
     let limits = settings.run_limits(&pricing)?;

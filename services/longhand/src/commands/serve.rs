@@ -13,12 +13,14 @@ use crate::fault::{Exit, Fault};
 use crate::fleet::shards::Shards;
 use crate::fleet::{Fleet, Roles, servers};
 use crate::settings::{self, Settings};
+use crate::watch::Watch;
 
 /// Serves until a signal stops it.
 pub async fn run(config_file: Option<&Path>, args: &ServeArgs) -> Result<Exit, Fault> {
     let endpoint = EndpointArgs { address: args.address.clone(), ..EndpointArgs::default() };
     let mut flags = drive::endpoint_flags(&endpoint);
     drive::add_limit_flags(&mut flags, &LimitFlags { concurrency: args.concurrency, ..LimitFlags::default() });
+    drive::add_watch_flags(&mut flags, &args.watch);
     drive::set(&mut flags, "spool", "dir", args.spool.clone().map(toml::Value::String));
     let (settings, _) = settings::load(config_file, flags)?;
     let roles = roles(args.role, &settings).await?;
@@ -26,7 +28,9 @@ pub async fn run(config_file: Option<&Path>, args: &ServeArgs) -> Result<Exit, F
     if let Some(endpoint) = &endpoint {
         endpoint.look_ahead().await?;
     }
+    let watch = Watch::start(&settings, service(args.role))?;
     let fleet = Fleet {
+        watch: watch.clone(),
         roles,
         store: Arc::new(servers::database(&settings).await?),
         queue: Arc::new(servers::queue(&settings, "serve").await?),
@@ -37,7 +41,19 @@ pub async fn run(config_file: Option<&Path>, args: &ServeArgs) -> Result<Exit, F
         grace: Duration::from_secs_f64(settings.run.grace_seconds.clamp(0.0, 86_400.0)),
         crash: drive::crash_points()?,
     };
-    fleet.serve().await
+    let served = fleet.serve().await;
+    watch.finish().await;
+    served
+}
+
+/// The role, as traces and logs name the service.
+fn service(role: ServeRole) -> &'static str {
+    match role {
+        ServeRole::All => "longhand",
+        ServeRole::Planner => "planner",
+        ServeRole::SectionWriter => "section-writer",
+        ServeRole::ShardPacker => "shard-packer",
+    }
 }
 
 async fn roles(role: ServeRole, settings: &Settings) -> Result<Roles, Fault> {

@@ -18,7 +18,7 @@ fn live(trial: &Trial) -> Vec<TaskMessage> {
         let mut field = || fields.next().expect("four fields").to_owned();
         let (kind, subject) = (Kind::new(field()), field());
         let mut number = || field().parse().expect("a number");
-        TaskMessage { task: TaskKey { run: trial.run.clone(), kind, subject, place: number(), revision: number() } }
+        TaskMessage::about(TaskKey { run: trial.run.clone(), kind, subject, place: number(), revision: number() })
     };
     rows.lines().map(message).collect()
 }

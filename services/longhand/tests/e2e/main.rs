@@ -1,5 +1,6 @@
 //! The binary as a user meets it: real processes, a simulated endpoint in a process of its own, kills, signals, bad input.
 
+mod alerts;
 mod bad_input;
 mod bucket;
 mod command_line;

@@ -248,6 +248,7 @@ impl<S: Store> Run<S> {
 
     pub fn packer_over(&self, folder: &DatasetFolder, packs: Arc<dyn PackStore>) -> Packer {
         let parts = PackerParts {
+            observer: None,
             packs,
             runs: Arc::clone(&self.store) as Arc<dyn RunStore>,
             report: Arc::clone(&self.store) as Arc<dyn ReportStore>,

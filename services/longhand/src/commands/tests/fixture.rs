@@ -148,6 +148,7 @@ impl Work {
             model: "writer".to_owned(),
             status: None,
             called: true,
+            finish: None,
         }
     }
 
