@@ -1,2 +1,2 @@
--- reserve: the virtual schedule of a bucket; it is locked.
-update bucket set free_at = $2 where bucket = $1
+-- reserve: the virtual schedule of a bucket, which is locked, or the first number of what comes back to one.
+insert into bucket (bucket, free_at) values ($1, $2) on conflict (bucket) do update set free_at = excluded.free_at

@@ -1,2 +1,2 @@
--- reserve: when the next unit of this bucket is free.
+-- reserve, settle, returned: when the next unit of this bucket is free, or what has come back to it.
 select free_at from bucket where bucket = ?1

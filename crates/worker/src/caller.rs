@@ -7,8 +7,8 @@ use agentwrite::call::{CallFailure, ChatAnswer, ChatRequest, Usage};
 use agentwrite::config::Limits;
 use agentwrite::failure::{ErrorCode, FailureClass};
 use agentwrite::ids::Timestamp;
-use agentwrite::ports::{Clock, Reservation, Reserve, StoreError, TrafficStore};
-use agentwrite::rate;
+use agentwrite::ports::{Clock, Reservation, Reserve, StoreError, TrafficStore, Unused};
+use agentwrite::rate::{self, Start};
 use agentwrite::task::{AttemptEnd, ClaimedTask};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,13 @@ pub type LiveLimits = watch::Receiver<Limits>;
 
 /// How often a call that waits for room looks by itself.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often a call that waits for tokens looks whether it may start earlier, if it may soon; else at a sixteenth of its wait.
+const NEWS_EVERY: Duration = Duration::from_millis(100);
+
+/// What falls due while a gate is closed for no longer than this may start together when it opens: the endpoint's buckets have
+/// filled as well.
+const LONG_CLOSURE: Duration = Duration::from_secs(1);
 
 /// How long a gate stays closed after an endpoint dropped the front of a prompt.
 const AFTER_TRUNCATION: Duration = Duration::from_secs(1);
@@ -75,7 +82,8 @@ enum Waited {
     Go,
     /// The process stops.
     Stopped,
-    /// The gate closed meanwhile, and another endpoint may be open.
+    /// The gate closed meanwhile: the call goes elsewhere, or asks anew when it opens, or all that fell due by then would start
+    /// at once.
     Closed,
 }
 
@@ -101,13 +109,13 @@ impl Caller {
                 Ok(Reservation::OverBudget) => return Asked::OverBudget,
                 Err(error) => return Asked::Store(error),
             };
-            match self.wait_until(start, place.member(), order.len() > 1).await {
-                Waited::Go => return self.send(&wish, request, place).await,
-                Waited::Stopped => {
-                    self.settle(&wish, place.member(), None).await;
-                    return Asked::Stopped(end_of(place.member(), &request));
-                }
-                Waited::Closed => self.settle(&wish, place.member(), None).await,
+            let waited = self.wait_until(start, place.member(), order.len() > 1).await;
+            if let Waited::Go = waited {
+                return self.send(&wish, request, place).await;
+            }
+            self.settle(&wish, place.member(), Unused::Call { tokens }).await;
+            if let Waited::Stopped = waited {
+                return Asked::Stopped(end_of(place.member(), &request));
             }
         }
     }
@@ -162,7 +170,7 @@ impl Caller {
                 end.finish = Some(answer.finish);
                 place.answered(&answer, self.clock.now());
                 drop(place);
-                self.settle(wish, &member, Some(&answer.usage)).await;
+                self.settle(wish, &member, unused(wish, &answer.usage)).await;
                 self.obey(wish, &member, &answer.limits).await;
                 Asked::Answer(Box::new(answer), end)
             }
@@ -171,7 +179,7 @@ impl Caller {
                 end.status = failure.status;
                 let pause = place.failed(&failure, self.clock.now());
                 drop(place);
-                self.settle(wish, &member, Some(&failure.usage)).await;
+                self.settle(wish, &member, unused(wish, &failure.usage)).await;
                 self.close_after(wish, &member, &failure, pause).await;
                 failure.retry_after = self.next_try(&member, &failure);
                 Asked::Failed(Box::new(failure), end)
@@ -187,7 +195,7 @@ impl Caller {
         let rated = [limits.rpm, limits.tpm, member.terms.rpm, member.terms.tpm].iter().any(Option::is_some);
         let shared = rated || limits.max_cost_nanousd.is_some() || price.is_some();
         if !shared {
-            return Ok(Reservation::StartAt(now));
+            return Ok(Reservation::StartAt(now.into()));
         }
         let worst = price.map(|price| price.worst(most_tokens(wish.bytes), u64::from(wish.max_tokens)));
         self.traffic
@@ -202,37 +210,64 @@ impl Caller {
             .await
     }
 
-    /// Waits for a start time, which a gate may move further away.
-    async fn wait_until(&self, start: Timestamp, member: &Member, others: bool) -> Waited {
+    /// Waits for a start time, which moves as others give back what they did not use.
+    async fn wait_until(&self, mut start: Start, member: &Member, others: bool) -> Waited {
+        let mut place = None;
         loop {
             if self.drain.is_cancelled() {
                 return Waited::Stopped;
             }
             let (now, gate) = (self.clock.now(), member.closed_until());
-            if others && gate > now {
+            let pileup = gate > start.at() && gate.since(now) > LONG_CLOSURE;
+            if gate > now && (others || pileup) {
                 return Waited::Closed;
             }
-            let open = start.max(gate);
-            if open <= now {
-                return Waited::Go;
+            let left = start.at().max(gate).since(now);
+            if left.is_zero() {
+                if place.is_none() || !start.moves() {
+                    return Waited::Go;
+                }
+                // What it waited for may have found the endpoint's bucket full: then it waits on.
+                self.look(&mut start, Some(now)).await;
+                if start.at() <= self.clock.now() && member.closed_until() <= self.clock.now() {
+                    return Waited::Go;
+                }
+                continue;
             }
+            place.get_or_insert_with(|| self.endpoints.wait(&start));
+            let news = if start.moves() { (left / 16).clamp(NEWS_EVERY, LOOK_EVERY).min(left) } else { left };
             tokio::select! {
                 biased;
                 () = self.drain.cancelled() => return Waited::Stopped,
-                () = tokio::time::sleep(open.since(now)) => {}
+                () = tokio::time::sleep(news) => {}
+            }
+            if news < left {
+                self.look(&mut start, None).await;
             }
         }
     }
 
-    async fn settle(&self, wish: &Wish<'_>, member: &Member, usage: Option<&Usage>) {
-        if wish.limits.tpm.or(member.terms.tpm).is_none() {
+    /// Takes in what has come back to the buckets of tokens: to look only, or to start at this time.
+    async fn look(&self, start: &mut Start, now: Option<Timestamp>) {
+        let answer = match now {
+            Some(now) => self.traffic.returned(&start.claims(now, &self.endpoints.waiting())).await,
+            None => self.endpoints.returned(&*self.traffic, start.looks(), self.clock.now()).await,
+        };
+        match answer {
+            Ok(returned) => start.look(returned),
+            // It starts when it would have if nothing had come back since: that is late, and safe.
+            Err(error) => tracing::warn!(%error, "a waiting call does not hear what others gave back"),
+        }
+    }
+
+    async fn settle(&self, wish: &Wish<'_>, member: &Member, unused: Unused) {
+        let tokens = wish.limits.tpm.or(member.terms.tpm);
+        let requests = wish.limits.rpm.or(member.terms.rpm).filter(|_| matches!(unused, Unused::Call { .. }));
+        if tokens.or(requests).is_none() {
             return;
         }
-        let used = usage.map_or(0, |usage| usage.prompt_tokens + usage.completion_tokens);
-        let unused = wish.tokens as i64 - used as i64;
-        if let Err(error) =
-            self.traffic.settle(&wish.task.key.run, &self.endpoints.budget(member), unused, self.clock.now()).await
-        {
+        let budget = self.endpoints.budget(member);
+        if let Err(error) = self.traffic.settle(&wish.task.key.run, &budget, unused, self.clock.now()).await {
             // The bucket is then a little too careful: no promise depends on it.
             tracing::warn!(%error, "a token reservation could not be given back");
         }
@@ -289,6 +324,10 @@ impl Caller {
             asked => Some(asked.unwrap_or_default().max(least)),
         }
     }
+}
+
+fn unused(wish: &Wish<'_>, usage: &Usage) -> Unused {
+    Unused::Tokens(wish.tokens as i64 - (usage.prompt_tokens + usage.completion_tokens) as i64)
 }
 
 fn end_of(member: &Member, request: &ChatRequest) -> AttemptEnd {

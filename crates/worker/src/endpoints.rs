@@ -2,6 +2,7 @@
 //! closed, whether its breaker is open, how much it seems to take. What to make of that is decided in `agentwrite`
 //! ([`pool`], [`breaker`], [`adaptive`]); here it is only kept.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -11,9 +12,13 @@ use agentwrite::call::{CallFailure, ChatAnswer};
 use agentwrite::config::Price;
 use agentwrite::ids::Timestamp;
 use agentwrite::pool::{self, Standing};
-use agentwrite::ports::{Budget, ChatModel};
+use agentwrite::ports::{Budget, ChatModel, StoreError, TrafficStore};
+use agentwrite::rate::{Claim, Start};
 use agentwrite::retry_budget::RetryBudget;
 use tokio::sync::Notify;
+
+/// How long those who wait for tokens share what one of them has read.
+const SHARED_FOR: Duration = Duration::from_millis(50);
 
 /// What is configured for one endpoint.
 #[derive(Debug, Clone, PartialEq)]
@@ -214,6 +219,27 @@ pub struct Endpoints {
     /// Rung when a member may have room.
     bell: Arc<Notify>,
     retries: Mutex<RetryBudget>,
+    /// What had come back to buckets of tokens, by name, and when that was read: all who wait here share what one has read.
+    returned: tokio::sync::Mutex<HashMap<String, (Timestamp, f64)>>,
+    /// The places of the calls that wait here for tokens.
+    waiting: Mutex<Vec<(String, f64)>>,
+}
+
+/// A call waits for tokens, until this is dropped.
+pub(crate) struct Waits<'a> {
+    endpoints: &'a Endpoints,
+    places: Vec<(String, f64)>,
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.endpoints.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        for place in &self.places {
+            if let Some(at) = waiting.iter().position(|other| other == place) {
+                waiting.swap_remove(at);
+            }
+        }
+    }
 }
 
 impl Endpoints {
@@ -230,7 +256,14 @@ impl Endpoints {
         }
         let mut names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
         names.sort_unstable();
-        Some(Arc::new(Self { name: names.join("+"), members, bell, retries: Mutex::default() }))
+        Some(Arc::new(Self {
+            name: names.join("+"),
+            members,
+            bell,
+            retries: Mutex::default(),
+            returned: tokio::sync::Mutex::default(),
+            waiting: Mutex::default(),
+        }))
     }
 
     /// A pool of one endpoint without limits of its own.
@@ -280,6 +313,36 @@ impl Endpoints {
         let open = |member: &Arc<Member>| member.standing(now) == Standing::Open;
         matches!(failed.standing(now), Standing::ClosedUntil(_))
             && self.members.iter().any(|member| !Arc::ptr_eq(member, failed) && open(member))
+    }
+
+    /// What has come back to these buckets, as of a moment ago.
+    pub(crate) async fn returned(
+        &self,
+        traffic: &dyn TrafficStore,
+        looks: Vec<Claim>,
+        now: Timestamp,
+    ) -> Result<Vec<f64>, StoreError> {
+        let mut known = self.returned.lock().await;
+        let fresh = |(read, returned): &(Timestamp, f64)| (now.since(*read) < SHARED_FOR).then_some(*returned);
+        let shared: Option<Vec<f64>> = looks.iter().map(|look| known.get(&look.name).and_then(fresh)).collect();
+        if let Some(shared) = shared {
+            return Ok(shared);
+        }
+        let read = traffic.returned(&looks).await?;
+        known.extend(looks.into_iter().zip(&read).map(|(look, returned)| (look.name, (now, *returned))));
+        Ok(read)
+    }
+
+    /// A call waits for its start.
+    pub(crate) fn wait(&self, start: &Start) -> Waits<'_> {
+        let places = start.places();
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).extend(places.iter().cloned());
+        Waits { endpoints: self, places }
+    }
+
+    /// The places of the calls that wait.
+    pub(crate) fn waiting(&self) -> Vec<(String, f64)> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A call starts.

@@ -9,8 +9,9 @@ use agentwrite::ports::{
     Added, AdmissionView, Admit, Budget, ClosedShard, CompleteSample, Control, DispatchStore, Dispatched, FailureGroup,
     OperatorAction, OutboxRow, PackStore, PackedSample, PublishedShard, Range, ReportStore, Rescued, Reservation,
     Reserve, Retried, RetryPlan, Run, RunState, RunStore, SampleDetail, SampleFilter, SamplePage, ShardFile,
-    StatisticsRow, StoreError, Totals, TrafficStore, Verdict,
+    StatisticsRow, StoreError, Totals, TrafficStore, Unused, Verdict,
 };
+use agentwrite::rate::Claim;
 use agentwrite::sample::{Input, SampleContext};
 use async_trait::async_trait;
 
@@ -236,8 +237,12 @@ impl TrafficStore for ShakenStore {
         self.write("reserve", self.ground().reserve(reserve)).await
     }
 
-    async fn settle(&self, run: &RunId, budget: &Budget, unused_tokens: i64, now: Timestamp) -> Result<(), StoreError> {
-        self.write("settle", self.ground().settle(run, budget, unused_tokens, now)).await
+    async fn settle(&self, run: &RunId, budget: &Budget, unused: Unused, now: Timestamp) -> Result<(), StoreError> {
+        self.write("settle", self.ground().settle(run, budget, unused, now)).await
+    }
+
+    async fn returned(&self, claims: &[Claim]) -> Result<Vec<f64>, StoreError> {
+        self.read("returned", self.ground().returned(claims)).await
     }
 
     async fn close_gate(

@@ -30,7 +30,7 @@ pub use report::{
 pub use runs::{Added, Control, Retried, RetryPlan, Run, RunState, RunStore};
 pub use tasks::{ClaimNext, ClaimTask, FollowUp, RecordFailure, RecordResult, Recorded, TaskResult, TaskStore};
 pub use time::{Clock, Dice};
-pub use traffic::{Budget, Reservation, Reserve, TrafficStore};
+pub use traffic::{Budget, Reservation, Reserve, TrafficStore, Unused};
 
 /// The store failed; the intent may or may not have been carried out, and may be repeated.
 #[derive(Debug, thiserror::Error)]

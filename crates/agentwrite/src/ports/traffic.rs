@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::StoreError;
 use crate::ids::{AttemptId, RunId, Timestamp};
+use crate::rate::{Claim, Start};
 
 /// Whose gate and rates a call is under.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,12 +44,24 @@ pub struct Reserve {
 }
 
 /// The answer to a wish.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Reservation {
-    /// The call may start at this time (now or later), and no earlier.
-    StartAt(Timestamp),
+    /// The call may start at this time (now or later), and no earlier unless what others give back moves it.
+    StartAt(Start),
     /// The run's cap would be passed.
     OverBudget,
+}
+
+/// What is given back of a reservation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unused {
+    /// Tokens that a call which was made did not use; negative if it used more than it had reserved.
+    Tokens(i64),
+    /// All of it: the call was not made.
+    Call {
+        /// Tokens that were reserved.
+        tokens: u64,
+    },
 }
 
 /// One traffic port for the fleet. Every call reserves before it starts and settles when its attempt ends.
@@ -57,9 +70,11 @@ pub trait TrafficStore: Send + Sync {
     /// Reserves requests, tokens and money under the run's limits, the endpoint's own, and its gate.
     async fn reserve(&self, reserve: Reserve) -> Result<Reservation, StoreError>;
 
-    /// Gives back what a call did not use of its token reservation (negative: takes what it used beyond). Money is settled
-    /// with the attempt's end, in the same transaction.
-    async fn settle(&self, run: &RunId, budget: &Budget, unused_tokens: i64, now: Timestamp) -> Result<(), StoreError>;
+    /// Gives back what a call did not use of its rates. Money is settled with the attempt's end, in the same transaction.
+    async fn settle(&self, run: &RunId, budget: &Budget, unused: Unused, now: Timestamp) -> Result<(), StoreError>;
+
+    /// What has come back to these buckets of tokens so far, 0 for one that nobody drew from; see [`crate::rate`].
+    async fn returned(&self, claims: &[Claim]) -> Result<Vec<f64>, StoreError>;
 
     /// Closes the endpoint's gate for everybody until a time. One burst counts once: a gate that is closed already is only
     /// ever prolonged.

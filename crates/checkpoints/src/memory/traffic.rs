@@ -1,8 +1,8 @@
 //! Traffic to the endpoints: the run's cap, gates, buckets as `agentwrite::rate` has them.
 
 use agentwrite::ids::{RunId, Timestamp};
-use agentwrite::ports::{Budget, Reservation, Reserve, StoreError, TrafficStore};
-use agentwrite::rate;
+use agentwrite::ports::{Budget, Reservation, Reserve, StoreError, TrafficStore, Unused};
+use agentwrite::rate::{self, Booking, Claim};
 use async_trait::async_trait;
 
 use super::rows::Attempt;
@@ -20,17 +20,17 @@ fn reserve(state: &mut State, reserve: &Reserve) -> Result<Reservation, MemoryEr
         }
         run.change_attempt(&reserve.attempt, |attempt| attempt.reserved_nanousd = reserve.worst_nanousd);
     }
-    let draws = rate::draws(reserve, &run.limits);
-    let closed_until = state.gates.get(&reserve.budget.endpoint).map_or(i64::MIN, |(until, _)| until.0);
-    let mut start = reserve.now.0.max(closed_until) as f64;
-    for draw in &draws {
-        start = start.max(draw.start(state.buckets.get(&draw.bucket).copied().unwrap_or(f64::MIN)));
+    let gate = state.gates.get(&reserve.budget.endpoint).map_or(reserve.now, |(until, _)| reserve.now.max(*until));
+    let mut booking = Booking::from(gate);
+    for draw in rate::draws(reserve, &run.limits) {
+        let number = |name: &str| state.buckets.get(name).copied();
+        let (free_at, returned) = (number(&draw.bucket), draw.returned.as_deref().and_then(number));
+        booking.take(draw, free_at, returned);
     }
-    for draw in &draws {
-        let free_at = state.buckets.entry(draw.bucket.clone()).or_insert(f64::MIN);
-        *free_at = draw.moved_on(*free_at, start);
+    for (name, number) in booking.numbers() {
+        state.buckets.insert(name.to_owned(), number);
     }
-    Ok(Reservation::StartAt(Timestamp(start.ceil() as i64)))
+    Ok(Reservation::StartAt(booking.start()))
 }
 
 /// Whether settled + reserved + the worst case would pass the cap. Under a cap a call without a price may not start. A
@@ -43,13 +43,19 @@ fn passes_cap(run: &RunData, reserve: &Reserve) -> bool {
     run.totals.settled_nanousd + run.totals.reserved_nanousd - own + worst > cap
 }
 
-fn settle(state: &mut State, run: &RunId, budget: &Budget, unused_tokens: i64) {
+fn settle(state: &mut State, run: &RunId, budget: &Budget, unused: Unused) {
     let Some(run) = state.runs.get(run) else { return };
-    for (bucket, back) in rate::give_back(budget, unused_tokens, &run.limits) {
-        if let Some(free_at) = state.buckets.get_mut(&bucket) {
-            *free_at -= back;
+    for (name, change) in rate::give_back(budget, unused, &run.limits) {
+        if let Some(number) = state.buckets.get_mut(&name) {
+            *number += change;
         }
     }
+}
+
+fn returned(state: &mut State, claim: &Claim) -> f64 {
+    let Some(number) = state.buckets.get_mut(&claim.name) else { return 0.0 };
+    *number = number.min(claim.at_most.unwrap_or(f64::MAX));
+    *number
 }
 
 /// A closed gate is only ever prolonged.
@@ -65,17 +71,15 @@ impl TrafficStore for MemoryStore {
         self.write("reserve", |state| reserve(state, &wish))
     }
 
-    async fn settle(
-        &self,
-        run: &RunId,
-        budget: &Budget,
-        unused_tokens: i64,
-        _now: Timestamp,
-    ) -> Result<(), StoreError> {
+    async fn settle(&self, run: &RunId, budget: &Budget, unused: Unused, _now: Timestamp) -> Result<(), StoreError> {
         self.write("settle", |state| {
-            settle(state, run, budget, unused_tokens);
+            settle(state, run, budget, unused);
             Ok(())
         })
+    }
+
+    async fn returned(&self, claims: &[Claim]) -> Result<Vec<f64>, StoreError> {
+        self.write("returned", |state| Ok(claims.iter().map(|claim| returned(state, claim)).collect()))
     }
 
     async fn close_gate(

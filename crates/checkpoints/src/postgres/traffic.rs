@@ -2,8 +2,8 @@
 
 use agentwrite::config::Limits;
 use agentwrite::ids::{RunId, Timestamp};
-use agentwrite::ports::{Budget, Reservation, Reserve, StoreError, TrafficStore};
-use agentwrite::rate;
+use agentwrite::ports::{Budget, Reservation, Reserve, StoreError, TrafficStore, Unused};
+use agentwrite::rate::{self, Booking, Claim, Start};
 use async_trait::async_trait;
 use sqlx::PgConnection;
 
@@ -18,21 +18,30 @@ impl TrafficStore for PostgresStore {
         self.write("reserve", reserve, |connection, reserve| Box::pin(reserve_call(connection, reserve))).await
     }
 
-    async fn settle(
-        &self,
-        run: &RunId,
-        budget: &Budget,
-        unused_tokens: i64,
-        _now: Timestamp,
-    ) -> Result<(), StoreError> {
+    async fn settle(&self, run: &RunId, budget: &Budget, unused: Unused, _now: Timestamp) -> Result<(), StoreError> {
         let fail = |error: sqlx::Error| StoreError::new(format!("settle {run}"), error);
         let limits: String =
             sqlx::query_scalar(sql!("run_limits")).bind(run.as_str()).fetch_one(&self.readers).await.map_err(fail)?;
         let limits: Limits = json(&limits).map_err(|error| fail(error.into()))?;
-        for (bucket, back) in rate::give_back(budget, unused_tokens, &limits) {
-            sqlx::query(sql!("bucket_give_back")).bind(bucket).bind(back).execute(&self.writers).await.map_err(fail)?;
+        for (name, change) in rate::give_back(budget, unused, &limits) {
+            sqlx::query(sql!("bucket_give_back")).bind(name).bind(change).execute(&self.writers).await.map_err(fail)?;
         }
         Ok(())
+    }
+
+    async fn returned(&self, claims: &[Claim]) -> Result<Vec<f64>, StoreError> {
+        let mut numbers = Vec::with_capacity(claims.len());
+        for Claim { name, at_most } in claims {
+            let number: Result<Option<f64>, sqlx::Error> = match at_most {
+                None => sqlx::query_scalar(sql!("bucket_read")).bind(name).fetch_optional(&self.readers).await,
+                Some(most) => {
+                    sqlx::query_scalar(sql!("bucket_claim")).bind(name).bind(most).fetch_optional(&self.writers).await
+                }
+            };
+            let number = number.map_err(|error| StoreError::new(format!("returned {name}"), error))?;
+            numbers.push(number.unwrap_or(0.0));
+        }
+        Ok(numbers)
     }
 
     async fn close_gate(
@@ -78,8 +87,7 @@ async fn reserve_call(connection: &mut PgConnection, reserve: &Reserve) -> Resul
         // Without money only a schedule moves; one that a crash turns back lets a few calls start early.
         sqlx::query("set local synchronous_commit = off").execute(&mut *connection).await?;
     }
-    let start = draw(connection, reserve, &limits).await?;
-    Ok(Reservation::StartAt(Timestamp(start.ceil() as i64)))
+    Ok(Reservation::StartAt(draw(connection, reserve, &limits).await?))
 }
 
 /// Whether the run's cap allows for the call; its worst case stands on the attempt from then on.
@@ -113,24 +121,22 @@ async fn reserve_money(connection: &mut PgConnection, reserve: &Reserve, limits:
 }
 
 /// Takes the call's units from its buckets; all of them move on from the time at which the call starts.
-async fn draw(connection: &mut PgConnection, reserve: &Reserve, limits: &Limits) -> Result<f64, sqlx::Error> {
+async fn draw(connection: &mut PgConnection, reserve: &Reserve, limits: &Limits) -> Result<Start, sqlx::Error> {
     let gate: Option<(i64, String)> =
         sqlx::query_as(sql!("gate_read")).bind(&reserve.budget.endpoint).fetch_optional(&mut *connection).await?;
-    let mut start = gate.map_or(reserve.now.0, |(until, _)| reserve.now.0.max(until)) as f64;
-    let mut draws = Vec::with_capacity(2);
+    let mut booking = Booking::from(gate.map_or(reserve.now, |(until, _)| reserve.now.max(Timestamp(until))));
     // Always in this order, so that nobody waits in a circle.
     for draw in rate::draws(reserve, limits) {
         let free_at: f64 =
             sqlx::query_scalar(sql!("bucket_lock")).bind(&draw.bucket).fetch_one(&mut *connection).await?;
-        start = start.max(draw.start(free_at));
-        draws.push((draw, free_at));
+        let returned: Option<f64> = match &draw.returned {
+            Some(name) => sqlx::query_scalar(sql!("bucket_read")).bind(name).fetch_optional(&mut *connection).await?,
+            None => None,
+        };
+        booking.take(draw, Some(free_at), returned);
     }
-    for (draw, free_at) in draws {
-        sqlx::query(sql!("bucket_write"))
-            .bind(&draw.bucket)
-            .bind(draw.moved_on(free_at, start))
-            .execute(&mut *connection)
-            .await?;
+    for (name, number) in booking.numbers() {
+        sqlx::query(sql!("bucket_write")).bind(name).bind(number).execute(&mut *connection).await?;
     }
-    Ok(start)
+    Ok(booking.start())
 }

@@ -2,8 +2,8 @@
 
 use agentwrite::config::Limits;
 use agentwrite::ids::{RunId, Timestamp};
-use agentwrite::ports::{Budget, Reservation, Reserve, StoreError, TrafficStore};
-use agentwrite::rate;
+use agentwrite::ports::{Budget, Reservation, Reserve, StoreError, TrafficStore, Unused};
+use agentwrite::rate::{self, Booking, Claim, Start};
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
@@ -19,24 +19,25 @@ impl TrafficStore for SqliteStore {
         self.writer.run("reserve", move |connection| reserve_call(connection, &reserve)).await
     }
 
-    async fn settle(
-        &self,
-        run: &RunId,
-        budget: &Budget,
-        unused_tokens: i64,
-        _now: Timestamp,
-    ) -> Result<(), StoreError> {
+    async fn settle(&self, run: &RunId, budget: &Budget, unused: Unused, _now: Timestamp) -> Result<(), StoreError> {
         let (run, budget) = (run.clone(), budget.clone());
         self.writer
             .run("settle", move |connection| {
                 let (limits, _, _) = limits_of(connection, &run)?;
-                for (bucket, back) in rate::give_back(&budget, unused_tokens, &limits) {
-                    if let Some(free_at) = free_at(connection, &bucket)? {
-                        write_bucket(connection, &bucket, free_at - back)?;
+                for (name, change) in rate::give_back(&budget, unused, &limits) {
+                    if let Some(number) = read_bucket(connection, &name)? {
+                        write_bucket(connection, &name, number + change)?;
                     }
                 }
                 Ok(())
             })
+            .await
+    }
+
+    async fn returned(&self, claims: &[Claim]) -> Result<Vec<f64>, StoreError> {
+        let claims = claims.to_vec();
+        self.writer
+            .run("returned", move |connection| claims.iter().map(|claim| returned(connection, claim)).collect())
             .await
     }
 
@@ -72,12 +73,12 @@ fn limits_of(batch: &Batch, run: &RunId) -> rusqlite::Result<(Limits, i64, i64)>
     one(batch, sql!("reserve_limits"), [run.as_str()], |row| Ok((json(row, 0)?, row.get(1)?, row.get(2)?)))
 }
 
-fn free_at(connection: &Connection, bucket: &str) -> rusqlite::Result<Option<f64>> {
+fn read_bucket(connection: &Connection, bucket: &str) -> rusqlite::Result<Option<f64>> {
     first(connection, sql!("bucket_read"), params![bucket], |row| row.get(0))
 }
 
-fn write_bucket(connection: &Connection, bucket: &str, free_at: f64) -> rusqlite::Result<()> {
-    execute(connection, sql!("bucket_write"), params![bucket, free_at])?;
+fn write_bucket(connection: &Connection, bucket: &str, number: f64) -> rusqlite::Result<()> {
+    execute(connection, sql!("bucket_write"), params![bucket, number])?;
     Ok(())
 }
 
@@ -102,23 +103,29 @@ fn reserve_call(batch: &Batch, reserve: &Reserve) -> rusqlite::Result<Reservatio
         let added = Added { reserved_nanousd: worst as i64 - reserved, ..Added::default() };
         batch.count(run, &added);
     }
-    let start = draw(connection, reserve, &limits)?;
-    Ok(Reservation::StartAt(Timestamp(start.ceil() as i64)))
+    Ok(Reservation::StartAt(draw(connection, reserve, &limits)?))
 }
 
 /// Takes the call's units from its buckets; all of them move on from the time at which the call starts.
-fn draw(connection: &Connection, reserve: &Reserve, limits: &Limits) -> rusqlite::Result<f64> {
+fn draw(connection: &Connection, reserve: &Reserve, limits: &Limits) -> rusqlite::Result<Start> {
     let gate: Option<(i64, String)> =
         first(connection, sql!("gate_read"), params![&reserve.budget.endpoint], |row| row.try_into())?;
-    let mut start = gate.map_or(reserve.now.0, |(until, _)| reserve.now.0.max(until)) as f64;
-    let mut draws = Vec::with_capacity(2);
+    let mut booking = Booking::from(gate.map_or(reserve.now, |(until, _)| reserve.now.max(Timestamp(until))));
     for draw in rate::draws(reserve, limits) {
-        let free_at = free_at(connection, &draw.bucket)?.unwrap_or(f64::MIN);
-        start = start.max(draw.start(free_at));
-        draws.push((draw, free_at));
+        let free_at = read_bucket(connection, &draw.bucket)?;
+        let returned = draw.returned.as_ref().map_or(Ok(None), |name| read_bucket(connection, name))?;
+        booking.take(draw, free_at, returned);
     }
-    for (draw, free_at) in draws {
-        write_bucket(connection, &draw.bucket, draw.moved_on(free_at, start))?;
+    for (name, number) in booking.numbers() {
+        write_bucket(connection, name, number)?;
     }
-    Ok(start)
+    Ok(booking.start())
+}
+
+fn returned(connection: &Connection, claim: &Claim) -> rusqlite::Result<f64> {
+    let Some(number) = read_bucket(connection, &claim.name)? else { return Ok(0.0) };
+    match claim.at_most.filter(|most| *most < number) {
+        None => Ok(number),
+        Some(most) => write_bucket(connection, &claim.name, most).map(|()| most),
+    }
 }

@@ -261,6 +261,7 @@ macro_rules! conformance {
                     quiet_times_are_not_saved_up
                     concurrent_calls_are_paced
                     tokens_are_paced_and_settled
+                    what_comes_back_moves_those_who_wait
                     endpoints_are_apart
                     new_limits_hold_at_once
                     a_gate_is_only_prolonged

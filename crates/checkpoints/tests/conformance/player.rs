@@ -14,7 +14,7 @@ use agentwrite::failure::ErrorCode;
 use agentwrite::ids::{AttemptId, Hash, OwnerId};
 use agentwrite::ports::{
     ClaimTask, Control, FollowUp, OutboxRow, RecordFailure, RecordResult, Recorded, Reserve, RetryPlan, SampleFilter,
-    ShardFile, StoreError,
+    ShardFile, StoreError, Unused,
 };
 use agentwrite::task::{AfterFailure, ClaimedTask, CountAs, Hint, Kind, NewTask, TaskFailure, TaskKey};
 
@@ -324,7 +324,7 @@ impl<'a, S: Stores> Player<'a, S> {
         let (store, now) = (self.scene.store, reserve.now);
         let reserved = store.reserve(reserve).await;
         if self.numbers.in_hundred(30) {
-            let unused = self.numbers.below(2_000) as i64 - 500;
+            let unused = Unused::Tokens(self.numbers.below(2_000) as i64 - 500);
             store
                 .settle(&self.scene.run, &agentwrite::ports::Budget::of("default"), unused, now)
                 .await

@@ -150,7 +150,7 @@ async fn a_schedule_is_shared_by_all_processes() {
         .await
         .into_iter()
         .map(|answer| match answer.expect("reserve") {
-            Reservation::StartAt(at) => at.0 - now.0,
+            Reservation::StartAt(start) => start.at().0 - now.0,
             Reservation::OverBudget => panic!("there is no cap"),
         })
         .collect();

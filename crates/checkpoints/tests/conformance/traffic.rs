@@ -5,7 +5,8 @@ use std::time::Duration;
 use agentwrite::config::{Limits, RunConfig};
 use agentwrite::failure::ErrorCode;
 use agentwrite::ids::{AttemptId, Timestamp};
-use agentwrite::ports::{Budget, Control, DispatchStore, Reservation, Reserve, TrafficStore};
+use agentwrite::ports::{Budget, Control, DispatchStore, Reservation, Reserve, TrafficStore, Unused};
+use agentwrite::rate::{Claim, Start};
 use agentwrite::task::ClaimedTask;
 use futures_util::future::join_all;
 
@@ -38,7 +39,7 @@ async fn started<S: Stores>(scene: &Scene<'_, S>, index: u64) -> ClaimedTask {
 async fn wait<S: Stores>(scene: &Scene<'_, S>, tokens: u64) -> i64 {
     let reserve = wish(scene, &AttemptId::new("att_free"), tokens, None);
     match scene.store.reserve(reserve).await.expect("reserve") {
-        Reservation::StartAt(at) => at.0 - scene.now().0,
+        Reservation::StartAt(start) => start.at().0 - scene.now().0,
         Reservation::OverBudget => panic!("no cap is set"),
     }
 }
@@ -99,19 +100,53 @@ pub async fn concurrent_calls_are_paced<F: Fixture>() {
     assert_eq!(starts, (0..64).map(|call| call * 1_000).collect::<Vec<i64>>());
 }
 
-/// Tokens are paced by their number; what a call did not use is given back, what it used beyond is taken.
+/// Tokens are paced by their number; what a call did not use comes back, what it used beyond is owed.
 pub async fn tokens_are_paced_and_settled<F: Fixture>() {
     let fixture = F::fresh().await;
     let scene = limited(fixture.store(), Limits { tpm: Some(60_000), ..Limits::default() }, 0).await;
-    assert_eq!(wait(&scene, 10_000).await, 0);
-    assert_eq!(wait(&scene, 1_000).await, 9_000, "ten seconds' worth, less the burst");
     let settle = async |unused| {
         scene.store.settle(&scene.run, &Budget::of("default"), unused, scene.now()).await.expect("settle");
     };
-    settle(8_000).await;
-    assert_eq!(wait(&scene, 1_000).await, 2_000);
-    settle(-5_000).await;
-    assert_eq!(wait(&scene, 1_000).await, 8_000);
+    assert_eq!(wait(&scene, 10_000).await, 0);
+    assert_eq!(
+        wait(&scene, 500).await,
+        9_600,
+        "ten seconds' worth, less the half burst that it does not need, and slack"
+    );
+    settle(Unused::Tokens(8_000)).await;
+    assert_eq!(wait(&scene, 500).await, 2_100);
+    settle(Unused::Tokens(-5_000)).await;
+    assert_eq!(wait(&scene, 500).await, 7_600);
+    settle(Unused::Call { tokens: 500 }).await;
+    assert_eq!(wait(&scene, 500).await, 7_600, "the place is free again");
+}
+
+/// A call that waits starts earlier once others give back what they did not use; what finds the bucket full is lost.
+pub async fn what_comes_back_moves_those_who_wait<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let scene = limited(fixture.store(), Limits { tpm: Some(60_000), ..Limits::default() }, 0).await;
+    let reserve = async || match scene.store.reserve(wish(&scene, &AttemptId::new("att_free"), 5_000, None)).await {
+        Ok(Reservation::StartAt(start)) => start,
+        other => panic!("{other:?}"),
+    };
+    let settle = async |tokens| {
+        let unused = Unused::Tokens(tokens);
+        scene.store.settle(&scene.run, &Budget::of("default"), unused, scene.now()).await.expect("settle");
+    };
+    let look = async |start: &mut Start, claims: Vec<Claim>| {
+        start.look(scene.store.returned(&claims).await.expect("returned"));
+        start.at().0 - scene.now().0
+    };
+    let [first, mut second, mut third] = [reserve().await, reserve().await, reserve().await];
+    assert_eq!([&first, &second, &third].map(|start| start.at().0 - scene.now().0), [0, 5_100, 10_200]);
+    let looks = second.looks();
+    assert_eq!(look(&mut second, looks.clone()).await, 5_100);
+    settle(2_000).await;
+    assert_eq!((look(&mut second, looks.clone()).await, look(&mut third, looks.clone()).await), (3_100, 8_200));
+    // So much that the bucket is full before the second starts: the third has nothing of what is beyond.
+    settle(20_000).await;
+    let claims = second.claims(scene.now(), &third.places());
+    assert_eq!((look(&mut second, claims).await, look(&mut third, looks).await), (0, 5_100));
 }
 
 /// Endpoints have budgets of their own.
@@ -120,7 +155,7 @@ pub async fn endpoints_are_apart<F: Fixture>() {
     let scene = limited(fixture.store(), Limits { rpm: Some(60), ..Limits::default() }, 0).await;
     assert_eq!(wait(&scene, 10).await, 0);
     let other = Reserve { budget: Budget::of("other"), ..wish(&scene, &AttemptId::new("att_o"), 10, None) };
-    assert_eq!(scene.store.reserve(other).await.expect("reserve"), Reservation::StartAt(scene.now()));
+    assert_eq!(scene.store.reserve(other).await.expect("reserve"), Reservation::StartAt(scene.now().into()));
     assert_eq!(wait(&scene, 10).await, 1_000);
 }
 
@@ -178,7 +213,11 @@ pub async fn the_cap_is_never_passed<F: Fixture>() {
     assert_eq!(granted, 3);
     let totals = scene.totals().await;
     assert_eq!((totals.reserved_nanousd, totals.settled_nanousd), (9 * COST, 0));
-    assert_eq!(pay(&scene, &attempts[63], Some(COST)).await, Reservation::StartAt(scene.now()), "what fits, fits");
+    assert_eq!(
+        pay(&scene, &attempts[63], Some(COST)).await,
+        Reservation::StartAt(scene.now().into()),
+        "what fits, fits"
+    );
     assert_eq!(pay(&scene, &attempts[62], Some(1)).await, Reservation::OverBudget);
     scene.sound().await;
 }
@@ -189,7 +228,7 @@ pub async fn a_cap_needs_a_price<F: Fixture>() {
     let scene = limited(fixture.store(), Limits { max_cost_nanousd: Some(COST), ..Limits::default() }, 1).await;
     let task = started(&scene, 0).await;
     assert_eq!(pay(&scene, &task.attempt, None).await, Reservation::OverBudget);
-    assert_eq!(pay(&scene, &task.attempt, Some(COST)).await, Reservation::StartAt(scene.now()));
+    assert_eq!(pay(&scene, &task.attempt, Some(COST)).await, Reservation::StartAt(scene.now().into()));
 }
 
 /// The reservation is released when its attempt ends, and what was paid takes its place.
@@ -228,7 +267,7 @@ pub async fn reserving_again_replaces<F: Fixture>() {
     let scene = limited(fixture.store(), Limits { max_cost_nanousd: Some(5 * COST), ..Limits::default() }, 1).await;
     let task = started(&scene, 0).await;
     for worst in [4, 4, 5, 2] {
-        assert_eq!(pay(&scene, &task.attempt, Some(worst * COST)).await, Reservation::StartAt(scene.now()));
+        assert_eq!(pay(&scene, &task.attempt, Some(worst * COST)).await, Reservation::StartAt(scene.now().into()));
         assert_eq!(scene.totals().await.reserved_nanousd, worst * COST);
     }
     assert_eq!(pay(&scene, &task.attempt, Some(6 * COST)).await, Reservation::OverBudget);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use agentwrite::call::{Finish, StatedLimits};
 use agentwrite::ids::{AttemptId, Hash, OwnerId, RunId};
 use agentwrite::ports::{Budget, ChatModel};
+use agentwrite::rate::Claim;
 use agentwrite::task::{Hint, Kind, TaskKey};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
@@ -101,10 +102,13 @@ struct Gates(Mutex<Vec<String>>);
 #[async_trait]
 impl TrafficStore for Gates {
     async fn reserve(&self, reserve: Reserve) -> Result<Reservation, StoreError> {
-        Ok(Reservation::StartAt(reserve.now))
+        Ok(Reservation::StartAt(reserve.now.into()))
     }
-    async fn settle(&self, _: &RunId, _: &Budget, _: i64, _: Timestamp) -> Result<(), StoreError> {
+    async fn settle(&self, _: &RunId, _: &Budget, _: Unused, _: Timestamp) -> Result<(), StoreError> {
         Ok(())
+    }
+    async fn returned(&self, claims: &[Claim]) -> Result<Vec<f64>, StoreError> {
+        Ok(vec![0.0; claims.len()])
     }
     async fn close_gate(&self, endpoint: &str, _: Timestamp, reason: &str, _: Timestamp) -> Result<(), StoreError> {
         self.0.lock().unwrap().push(format!("{endpoint} {reason}"));
