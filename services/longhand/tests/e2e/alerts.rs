@@ -22,7 +22,7 @@ fn the_rules_are_rules_and_call_when_they_should() {
     let text = std::fs::read_to_string(folder.join(rules)).expect("the rules");
     let is_word =
         |line: &&str| ["annotations:", "summary:", "look:", "action:"].iter().any(|word| line.trim().starts_with(word));
-    let bare: String = text.lines().filter(|line| !is_word(line)).map(|line| format!("{line}\n")).collect();
+    let bare = text.lines().filter(|line| !is_word(line)).collect::<Vec<_>>().join("\n");
     std::fs::write(folder.join(rules), bare).expect("a file");
     let cases = std::fs::read_to_string(root().join("deploy/prometheus/tests/longhand.yml")).expect("the cases");
     for alert in telemetry::dashboards::ALERTS {
