@@ -224,10 +224,10 @@ impl Caller {
             }
             let left = start.at().max(gate).since(now);
             if left.is_zero() {
-                if place.is_none() || !start.moves() {
+                if !start.moves() || place.is_none() && self.endpoints.waiting().is_empty() {
                     return Waited::Go;
                 }
-                // What it waited for may have found the endpoint's bucket full: then it waits on.
+                // What came back while somebody waited may have found the endpoint's bucket full: then it waits on.
                 self.look(&mut start, Some(now)).await;
                 if start.at() <= self.clock.now() && member.closed_until() <= self.clock.now() {
                     return Waited::Go;
