@@ -28,6 +28,7 @@ mod subject;
 mod tasks;
 mod thread;
 mod traffic;
+mod training;
 
 use std::path::Path;
 use std::time::Duration;
@@ -39,14 +40,19 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use thread::{Begin, DatabaseThread};
 
 /// The schema version that this build reads and writes.
-pub const SCHEMA_VERSION: i64 = 1;
+pub const SCHEMA_VERSION: i64 = 2;
+/// The oldest one that it reads: version 2 only added the tables of training.
+const OLDEST_READABLE: i64 = 1;
 
 /// Page caches, in KiB as SQLite wants them written. The writer's holds the inner pages of every index and the window of
 /// samples in work; any other is stale after each commit, so a large one would be memory for nothing.
 const WRITER_CACHE_KIB: i64 = -32_768;
 const CACHE_KIB: i64 = -4_096;
 
-const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../../../../schemas/migrations/sqlite/0001_checkpoints.sql"))];
+const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../../../../schemas/migrations/sqlite/0001_checkpoints.sql")),
+    (2, include_str!("../../../../schemas/migrations/sqlite/0002_training.sql")),
+];
 
 /// The checkpoint store of the embedded edition.
 ///
@@ -151,7 +157,11 @@ fn schema_version(connection: &Connection) -> rusqlite::Result<i64> {
 }
 
 fn check_version(found: i64) -> Result<(), SchemaMismatch> {
-    if found == SCHEMA_VERSION { Ok(()) } else { Err(SchemaMismatch { found, known: SCHEMA_VERSION }) }
+    if (OLDEST_READABLE..=SCHEMA_VERSION).contains(&found) {
+        Ok(())
+    } else {
+        Err(SchemaMismatch { found, known: SCHEMA_VERSION })
+    }
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
