@@ -46,6 +46,11 @@ text_id!(
     OwnerId
 );
 
+text_id!(
+    /// One job that trains one model on shards: `trn_...`.
+    TrainingId
+);
+
 /// A point in time: milliseconds since 1970-01-01 UTC. Always an argument, never read here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]

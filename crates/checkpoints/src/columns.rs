@@ -1,7 +1,7 @@
 //! Columns that hold more than a number or a word: hashes, JSON, states; read and written alike on every engine.
 
 use agentwrite::ids::Hash;
-use agentwrite::ports::RunState;
+use agentwrite::ports::{RunState, TrainingEnd, TrainingState};
 use agentwrite::sample::SampleState;
 
 /// A row holds what no build of ours writes there, or an intent fits no row.
@@ -46,6 +46,20 @@ pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Result<String, Unsound>
 /// Reads the state of a sample.
 pub(crate) fn sample_state(text: &str) -> Result<SampleState, Unsound> {
     SampleState::read(text).ok_or_else(|| Unsound(format!("not a sample state: {text:?}")))
+}
+
+/// Reads the state of a training job.
+pub(crate) fn training_state(text: &str) -> Result<TrainingState, Unsound> {
+    TrainingState::read(text).ok_or_else(|| Unsound(format!("not a training state: {text:?}")))
+}
+
+/// The state and reason that a job is given back with.
+pub(crate) fn training_end(end: &TrainingEnd) -> (TrainingState, Option<&str>) {
+    match end {
+        TrainingEnd::Released => (TrainingState::Running, None),
+        TrainingEnd::Stopped(reason) => (TrainingState::Stopped, Some(reason)),
+        TrainingEnd::Failed(reason) => (TrainingState::Failed, Some(reason)),
+    }
 }
 
 /// Reads the state of a run.

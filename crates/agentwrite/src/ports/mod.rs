@@ -14,6 +14,7 @@ mod runs;
 mod tasks;
 mod time;
 mod traffic;
+mod training;
 
 pub use chat::ChatModel;
 pub use dispatch::{
@@ -31,6 +32,10 @@ pub use runs::{Added, Control, Retried, RetryPlan, Run, RunState, RunStore};
 pub use tasks::{ClaimNext, ClaimTask, FollowUp, RecordFailure, RecordResult, Recorded, TaskResult, TaskStore};
 pub use time::{Clock, Dice};
 pub use traffic::{Budget, Reservation, Reserve, TrafficStore, Unused};
+pub use training::{
+    OpenRound, RecordCheckpoint, Registered, ShardLease, Training, TrainingCheckpoint, TrainingDesk, TrainingEnd,
+    TrainingPosition, TrainingRound, TrainingSession, TrainingShard, TrainingState, TrainingStore, TrainingView,
+};
 
 /// The store failed; the intent may or may not have been carried out, and may be repeated.
 #[derive(Debug, thiserror::Error)]

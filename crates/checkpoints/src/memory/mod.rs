@@ -27,6 +27,7 @@ mod runs;
 mod state;
 mod tasks;
 mod traffic;
+mod training;
 mod violations;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use agentwrite::config::{Limits, Mode, RunConfig};
-use agentwrite::ids::{AttemptId, RunId, SampleId, Timestamp};
+use agentwrite::ids::{AttemptId, RunId, SampleId, Timestamp, TrainingId};
 use agentwrite::ports::{OperatorAction, Range, Run, RunState, TaskMessage, Totals};
 use agentwrite::sample::{SampleEvent, SampleState};
 use agentwrite::task::{Kind, TaskKey, TaskState};
 
 use super::rows::{Answer, Attempt, Membership, Sample, Shard, StandingPlan, StandingSection, Task};
+use super::training::Job;
 use super::{Guards, MemoryError};
 
 /// Faults that a test asked for.
@@ -27,6 +28,7 @@ pub(super) struct State {
     /// Virtual schedules: when the next unit is free, in milliseconds.
     pub buckets: BTreeMap<String, f64>,
     pub gates: BTreeMap<String, (Timestamp, String)>,
+    pub trainings: BTreeMap<TrainingId, Job>,
     pub guards: Guards,
     pub faults: Faults,
 }

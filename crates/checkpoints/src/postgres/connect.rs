@@ -8,7 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, SqlSafeStr};
 
 /// The schema version that this build reads and writes.
-pub const SCHEMA_VERSION: i64 = 3;
+pub const SCHEMA_VERSION: i64 = 4;
 
 /// How long the first connection may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -224,6 +224,7 @@ pub(super) async fn migrate(url: &str) -> Result<(), ConnectError> {
         migration(1, "checkpoints", include_str!("../../../../schemas/migrations/postgres/0001_checkpoints.sql")),
         migration(2, "slots", include_str!("../../../../schemas/migrations/postgres/0002_slots.sql")),
         migration(3, "texts", include_str!("../../../../schemas/migrations/postgres/0003_texts.sql")),
+        migration(4, "training", include_str!("../../../../schemas/migrations/postgres/0004_training.sql")),
     ];
     let outcome = Migrator::with_migrations(all).run(&mut connection).await;
     let _ = connection.close().await;

@@ -39,6 +39,7 @@ mod tail;
 mod tasks;
 mod totals;
 mod traffic;
+mod training;
 mod transaction;
 mod verdict;
 mod written;

@@ -28,6 +28,7 @@ mod subject;
 mod tasks;
 mod thread;
 mod traffic;
+mod training;
 
 use std::path::Path;
 use std::time::Duration;
@@ -39,8 +40,8 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use thread::{Begin, DatabaseThread};
 
 /// The schema version that this build reads and writes.
-pub const SCHEMA_VERSION: i64 = 2;
-/// The oldest one that it reads without changing it: what came since are other indices.
+pub const SCHEMA_VERSION: i64 = 3;
+/// The oldest one that it reads without changing it: what came since are other indices, and the tables of training.
 const READS_FROM: i64 = 1;
 
 /// Page caches, in KiB as SQLite wants them written. The writer's holds the inner pages of every index and the window of
@@ -51,6 +52,7 @@ const CACHE_KIB: i64 = -4_096;
 const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../../../../schemas/migrations/sqlite/0001_checkpoints.sql")),
     (2, include_str!("../../../../schemas/migrations/sqlite/0002_plain_tests.sql")),
+    (3, include_str!("../../../../schemas/migrations/sqlite/0003_training.sql")),
 ];
 
 /// The checkpoint store of the embedded edition.

@@ -36,15 +36,24 @@ mod scene;
 mod sqlite_statements;
 mod sqlite_violations;
 mod traffic;
+mod training;
 
-use agentwrite::ports::{DispatchStore, PackStore, ReportStore, RunStore, TaskStore, TrafficStore};
+use agentwrite::ports::{
+    DispatchStore, PackStore, ReportStore, RunStore, TaskStore, TrafficStore, TrainingDesk, TrainingStore,
+};
 use checkpoints::memory::MemoryStore;
 use checkpoints::sqlite::SqliteStore;
 use postgres_fixture::PostgresFixture;
 
 /// All store ports at once.
-trait Stores: TaskStore + DispatchStore + RunStore + PackStore + TrafficStore + ReportStore {}
-impl<S: TaskStore + DispatchStore + RunStore + PackStore + TrafficStore + ReportStore> Stores for S {}
+trait Stores:
+    TaskStore + DispatchStore + RunStore + PackStore + TrafficStore + ReportStore + TrainingStore + TrainingDesk
+{
+}
+impl<S> Stores for S where
+    S: TaskStore + DispatchStore + RunStore + PackStore + TrafficStore + ReportStore + TrainingStore + TrainingDesk
+{
+}
 
 /// An adapter with an empty store of its own for each behaviour.
 trait Fixture: Sized {
@@ -288,6 +297,20 @@ macro_rules! conformance {
                     places_are_filled_in_any_order
                     a_shared_follow_up_is_made_once
                     a_dead_judge_dies_alone;
+                training:
+                    a_job_is_created_once
+                    one_trainer_holds_a_job
+                    the_same_owner_takes_a_job_again
+                    a_round_is_frozen
+                    a_later_round_leaves_taken_shards_out
+                    jobs_are_apart
+                    done_comes_with_the_checkpoint
+                    a_repeated_checkpoint_is_the_same
+                    going_back_undoes_what_came_after
+                    a_model_is_registered_once
+                    a_job_is_asked_to_stop
+                    a_released_job_goes_on
+                    of_many_takers_one_wins;
             );
         }
     };

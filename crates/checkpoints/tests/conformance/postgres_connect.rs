@@ -51,7 +51,7 @@ async fn another_schema_is_refused_and_migrating_helps() {
     let error = refused(&database.url()).await;
     let said = cause(&error).to_string();
     assert!(matches!(cause(&error), ConnectError::Schema { found: 0, known: SCHEMA_VERSION, .. }), "{error:?}");
-    assert!(said.contains("version 0") && said.contains("version 3") && said.contains("`longhand migrate`"), "{said}");
+    assert!(said.contains("version 0") && said.contains("version 4") && said.contains("`longhand migrate`"), "{said}");
 
     // Two at once: one migrates, the other waits and finds it done.
     let (url, again) = (database.url(), database.url());
@@ -59,7 +59,7 @@ async fn another_schema_is_refused_and_migrating_helps() {
     one.and(other).expect("both are content");
     PostgresStore::connect(&url).await.expect("it connects").close().await;
 
-    database.sql("update _sqlx_migrations set version = 9 where version = 3");
+    database.sql("update _sqlx_migrations set version = 9 where version = 4");
     let error = refused(&url).await;
     assert!(matches!(cause(&error), ConnectError::Schema { found: 9, .. }), "{error:?}");
     assert!(cause(&error).to_string().contains("newer"), "{error:?}");

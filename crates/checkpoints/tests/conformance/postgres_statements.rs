@@ -22,6 +22,7 @@ const SMALL: &[&str] = &[
     "outbox",
     "process",
     "run_slots",
+    "training",
 ];
 
 /// Name and text of each file.

@@ -66,6 +66,7 @@ const SMALL: &[&str] = &[
     "r",
     "r USING INDEX sqlite_autoindex_run_1",
     "ranges",
+    "training",
     "t USING INDEX task_live",
     "task USING INDEX task_live",
     "attempt USING INDEX attempt_open",

@@ -19,15 +19,15 @@ fn a_database_is_migrated_and_then_healthy() {
     let queue = RabbitMq::shared().url();
     let health = command(&["health", "--json"], &database.url(), &queue);
     let ended = health.finish(MOST).expect_error(3, "schema_version");
-    assert!(ended.stderr.contains("schema version 0") && ended.stderr.contains("needs version 3"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("schema version 0") && ended.stderr.contains("needs version 4"), "{}", ended.stderr);
     assert!(ended.stdout.contains(r#""healthy":false"#), "{}", ended.stdout);
 
     let migrate = command(&["migrate"], &database.url(), &queue);
-    migrate.finish(MOST).expect_code(0).expect_stderr("schema version 3");
+    migrate.finish(MOST).expect_code(0).expect_stderr("schema version 4");
     migrate.finish(MOST).expect_code(0);
     let ended = health.finish(MOST).expect_code(0);
     let report: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
-    assert_eq!((&report["healthy"], &report["database"]["schema_version"]), (&true.into(), &3.into()), "{report}");
+    assert_eq!((&report["healthy"], &report["database"]["schema_version"]), (&true.into(), &4.into()), "{report}");
 
     database.sql("insert into _sqlx_migrations values (9, 'later', now(), true, '', 0)");
     migrate.finish(MOST).expect_error(3, "schema_version").expect_stderr("schema version 9");

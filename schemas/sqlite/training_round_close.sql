@@ -1,0 +1,2 @@
+-- record_checkpoint: all of the round is in it.
+update training_round set closed = 1 where job = ?1 and round = ?2
