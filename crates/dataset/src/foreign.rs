@@ -4,6 +4,8 @@
 //! so that a column that most rows don't have is a field that most rows don't have. A column of any other type is an
 //! error that names it: an input field may not vanish.
 
+use std::io::BufRead;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, ArrowTemporalType, Date32Type, Date64Type, Decimal128Type, Float32Type, Float64Type, Int8Type,
@@ -17,6 +19,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderB
 use serde_json::{Map, Value};
 
 use crate::DecodeError;
+use crate::shard_name::ShardFormat;
 
 /// The rows of any Parquet file with columns of texts, numbers, booleans, dates, and lists or structs of them, in order.
 /// Nulls and numbers that JSON has no word for (NaN) are left out.
@@ -36,6 +39,37 @@ pub fn read_rows(bytes: &[u8]) -> Result<Vec<Map<String, Value>>, DecodeError> {
         rows.extend((0..batch.num_rows()).map(|index| row(&batch, index)));
     }
     Ok(rows)
+}
+
+/// Rows of a file that could not be counted.
+#[derive(Debug, thiserror::Error)]
+pub enum CountError {
+    /// The file cannot be read.
+    #[error("it cannot be read")]
+    Io(#[from] std::io::Error),
+    /// Not Parquet, or a damaged file.
+    #[error("it is not a readable Parquet file")]
+    Parquet(#[from] parquet::errors::ParquetError),
+}
+
+/// Rows of anybody's file, without decoding them: what a Parquet file's footer says, lines of JSONL that are not blank.
+pub fn count_rows(path: &std::path::Path, format: ShardFormat) -> Result<u64, CountError> {
+    let file = std::fs::File::open(path)?;
+    match format {
+        ShardFormat::Parquet => {
+            let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
+            Ok(u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0))
+        }
+        ShardFormat::Jsonl => {
+            let (mut rows, mut line) = (0, Vec::new());
+            let mut reader = std::io::BufReader::new(file);
+            while reader.read_until(b'\n', &mut line)? > 0 {
+                rows += u64::from(!line.trim_ascii().is_empty());
+                line.clear();
+            }
+            Ok(rows)
+        }
+    }
 }
 
 /// Refuses a column that [`value`] has no case for.

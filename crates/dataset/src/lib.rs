@@ -36,7 +36,7 @@ mod to_arrow;
 pub use bucket::{Bucket, BucketError, DatasetBucket};
 pub use card::{CardOptions, card};
 pub use folder::DatasetFolder;
-pub use foreign::read_rows;
+pub use foreign::{CountError, count_rows, read_rows};
 pub use manifest::{Accounting, MANIFEST_VERSION, Manifest, ManifestError, Models, OrdinalRange, ShardFile};
 pub use place::{CARD_FILE, DatasetPlace, MANIFEST_FILE, PlaceError, Published, SHARD_DIR};
 pub use row::{Message, PlanStep, RequiredLength, Row};

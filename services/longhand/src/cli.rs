@@ -3,6 +3,7 @@
 mod making;
 mod runs;
 mod tools;
+mod training;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use clap::{Parser, Subcommand};
 pub use making::*;
 pub use runs::*;
 pub use tools::*;
+pub use training::*;
 
 /// Makes ultra-long training data: instructions in, verified shards out.
 #[derive(Debug, Parser)]
@@ -126,6 +128,9 @@ Examples:
         after_help = "Examples:\n  longhand serve all --base-url http://127.0.0.1:8000/v1\n  longhand serve section-writer --concurrency 64"
     )]
     Serve(ServeArgs),
+    /// Train a model on finished shards
+    #[command(subcommand)]
+    Train(TrainCommand),
     /// Create or update the schema of the database of the distributed edition
     #[command(after_help = "Example:\n  LONGHAND__DATABASE__URL=postgres://... longhand migrate")]
     Migrate,

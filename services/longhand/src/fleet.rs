@@ -39,6 +39,7 @@ use crate::wiring::{Bells, Store, Wiring};
 pub use clock::StoreClock;
 use desk::{ByRun, Desk};
 use runs::Runs;
+pub use runs::SHARD;
 use servers::GOODBYE;
 use shards::Shards;
 

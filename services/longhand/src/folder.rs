@@ -8,7 +8,8 @@ use checkpoints::sqlite::SqliteStore;
 use crate::fault::{Exit, Fault};
 use crate::place::{DATABASE, open_fault};
 
-const LOCK: &str = "longhand.lock";
+/// Locked by whoever is at work in a folder.
+pub const LOCK: &str = "longhand.lock";
 /// Endpoint and lease settings of the run, for `longhand resume DIR`. Holds no key.
 const SETTINGS: &str = "settings.toml";
 

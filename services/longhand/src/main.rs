@@ -63,6 +63,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Fault> {
         Command::Resume(args) => commands::resume::run(config, *args, out).await,
         Command::Submit(args) => commands::submit::run(config, *args, out).await,
         Command::Serve(args) => commands::serve::run(config, &args).await,
+        Command::Train(command) => commands::train::run(config, command, out).await,
         Command::Migrate => commands::migrate::run(config).await,
         Command::Health { json } => commands::health::run(config, json, out).await,
         Command::Dashboards(args) => commands::dashboards::run(&args, out),

@@ -89,7 +89,21 @@ impl<W: Write> Panel<W> {
     pub fn show(&mut self, view: &PanelView, last: bool) {
         let _ = match self.surface {
             Surface::Terminal { columns, colour } => self.redraw(&render(view, columns, colour), last),
-            Surface::Log => self.log(view, last),
+            Surface::Log => self.log(view.at, last, || logfmt(view)),
+        };
+    }
+
+    /// Shows something else in the same way: `lines` for a terminal of so many columns, or `line` for a log.
+    pub fn show_text(
+        &mut self,
+        at: Timestamp,
+        last: bool,
+        lines: impl FnOnce(usize) -> String,
+        line: impl FnOnce() -> String,
+    ) {
+        let _ = match self.surface {
+            Surface::Terminal { columns, .. } => self.redraw(&lines(columns), last),
+            Surface::Log => self.log(at, last, line),
         };
     }
 
@@ -112,12 +126,12 @@ impl<W: Write> Panel<W> {
         self.out.flush()
     }
 
-    fn log(&mut self, view: &PanelView, last: bool) -> std::io::Result<()> {
-        let due = self.logged.is_none_or(|logged| view.at.since(logged) >= LOG_EVERY);
+    fn log(&mut self, at: Timestamp, last: bool, line: impl FnOnce() -> String) -> std::io::Result<()> {
+        let due = self.logged.is_none_or(|logged| at.since(logged) >= LOG_EVERY);
         if !due && !last {
             return Ok(());
         }
-        self.logged = Some(view.at);
-        writeln!(self.out, "{}", logfmt(view))
+        self.logged = Some(at);
+        writeln!(self.out, "{}", line())
     }
 }

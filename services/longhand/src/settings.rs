@@ -8,6 +8,7 @@ mod money;
 mod schema;
 mod servers;
 mod telemetry;
+mod train;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ pub use money::{PriceSettings, Pricing, cap_without_price, half_a_price};
 pub use schema::json_schema;
 pub use servers::{ServerSettings, ShardSettings, ShardsUrl, SpoolSettings};
 pub use telemetry::TelemetrySettings;
+pub use train::TrainSettings;
 
 /// The name of the simulated model.
 pub const SIMULATED: &str = "simulated";
@@ -70,6 +72,8 @@ pub struct Settings {
     pub spool: SpoolSettings,
     /// What a process shows of itself.
     pub telemetry: TelemetrySettings,
+    /// The trainer.
+    pub train: TrainSettings,
 }
 
 /// `[sampling]`

@@ -28,10 +28,19 @@ pub struct Stop {
 
 impl Stop {
     /// Starts listening. The first signal cancels `drain`; a second one, or `grace` after the first, cancels `abort`.
-    #[expect(clippy::disallowed_methods, reason = "the listener ends with its handle")]
     pub fn listen(drain: CancellationToken, abort: CancellationToken, grace: Duration) -> Self {
+        let message = format!(
+            "\nfinishing the calls in flight (up to {} s); Ctrl-C again stops now. What is done stays done.\n",
+            grace.as_secs()
+        );
+        Self::listen_saying(drain, abort, grace, message)
+    }
+
+    /// The same, with what is said at the first signal.
+    #[expect(clippy::disallowed_methods, reason = "the listener ends with its handle")]
+    pub fn listen_saying(drain: CancellationToken, abort: CancellationToken, grace: Duration, message: String) -> Self {
         let seen = Arc::new(AtomicU8::new(0));
-        let listener = tokio::spawn(listen(Arc::clone(&seen), drain, abort, grace));
+        let listener = tokio::spawn(listen(Arc::clone(&seen), drain, abort, grace, message));
         Self { seen, _listener: AbortOnDropHandle::new(listener) }
     }
 
@@ -45,7 +54,13 @@ impl Stop {
     }
 }
 
-async fn listen(seen: Arc<AtomicU8>, drain: CancellationToken, abort: CancellationToken, grace: Duration) {
+async fn listen(
+    seen: Arc<AtomicU8>,
+    drain: CancellationToken,
+    abort: CancellationToken,
+    grace: Duration,
+    message: String,
+) {
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         tracing::warn!("signals cannot be heard: a stop loses the calls in flight");
@@ -57,10 +72,6 @@ async fn listen(seen: Arc<AtomicU8>, drain: CancellationToken, abort: Cancellati
     };
     seen.store(first, Ordering::Relaxed);
     if !drain.is_cancelled() {
-        let message = format!(
-            "\nfinishing the calls in flight (up to {} s); Ctrl-C again stops now. What is done stays done.\n",
-            grace.as_secs()
-        );
         // A stderr that cannot be written is no reason not to drain.
         let _ = BesidePanel.write_all(message.as_bytes());
     }

@@ -51,12 +51,14 @@ pub struct Wiring {
 pub struct Bells {
     pub planner: Doorbell,
     pub packer: Doorbell,
+    /// For trainers: a shard is finished.
+    pub shards: Doorbell,
 }
 
 impl Bells {
-    /// Two silent bells.
+    /// Silent bells.
     pub fn new() -> Self {
-        Self { planner: Doorbell::new(), packer: Doorbell::new() }
+        Self { planner: Doorbell::new(), packer: Doorbell::new(), shards: Doorbell::new() }
     }
 }
 
@@ -182,6 +184,7 @@ impl Wiring {
             place,
             bell: bells.packer.clone(),
             planner: bells.planner.clone(),
+            finished: bells.shards.clone(),
             crash: self.crash.clone(),
             observer: self.observer.clone(),
         };

@@ -41,6 +41,8 @@ pub struct PackerParts {
     pub bell: Doorbell,
     /// The planner's bell, rung for each published shard.
     pub planner: Doorbell,
+    /// Rung for each published shard that has rows: whoever trains on them listens.
+    pub finished: Doorbell,
     /// Named places to crash at, in test builds.
     pub crash: CrashPoints,
     /// Who watches, if anybody does.
@@ -324,6 +326,9 @@ impl Packer {
             for sample in shard.members.iter().filter(|sample| !desk.told.remove(sample)) {
                 observer.sample_ended_before(run, sample);
             }
+        }
+        if rows > 0 {
+            self.parts.finished.ring();
         }
         Ok(true)
     }

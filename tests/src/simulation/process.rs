@@ -265,6 +265,7 @@ impl Parts {
             place: Arc::new(folder),
             bell: bells.packer.clone(),
             planner: bells.planner.clone(),
+            finished: Doorbell::new(),
             crash: CrashPoints::default(),
         };
         let settings = PackerSettings {

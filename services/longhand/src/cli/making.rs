@@ -213,6 +213,8 @@ pub enum ServeRole {
     SectionWriter,
     /// Judge samples, write shards
     ShardPacker,
+    /// Train models on finished shards (`train --detach`)
+    Trainer,
 }
 
 /// Where the models are, and which.

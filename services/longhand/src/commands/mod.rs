@@ -24,6 +24,7 @@ pub mod serve;
 pub mod simulate_llm;
 pub mod status;
 pub mod submit;
+pub mod train;
 pub mod why;
 
 #[cfg(test)]

@@ -23,6 +23,9 @@ pub async fn run(config_file: Option<&Path>, args: &ServeArgs) -> Result<Exit, F
     drive::add_watch_flags(&mut flags, &args.watch);
     drive::set(&mut flags, "spool", "dir", args.spool.clone().map(toml::Value::String));
     let (settings, _) = settings::load(config_file, flags)?;
+    if args.role == ServeRole::Trainer {
+        return crate::commands::train::serve::run(&settings).await;
+    }
     let roles = roles(args.role, &settings).await?;
     let endpoint = if roles.kinds.is_empty() { None } else { Some(Endpoint::of_a_server(&settings)?) };
     if let Some(endpoint) = &endpoint {
@@ -62,6 +65,7 @@ async fn roles(role: ServeRole, settings: &Settings) -> Result<Roles, Fault> {
         ServeRole::All => Roles { kinds: vec![Kind::PLAN, Kind::SECTION], plans: true, packs: packs().await? },
         ServeRole::Planner => Roles { kinds: vec![Kind::PLAN], plans: true, packs: None },
         ServeRole::SectionWriter => Roles { kinds: vec![Kind::SECTION], plans: false, packs: None },
+        ServeRole::Trainer => unreachable!("a trainer works on no task"),
         ServeRole::ShardPacker => Roles { kinds: Vec::new(), plans: false, packs: packs().await? },
     })
 }

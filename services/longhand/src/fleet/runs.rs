@@ -29,6 +29,8 @@ const RING_EVERY: Duration = Duration::from_millis(4);
 /// Words on the wire between processes: there is something to plan, to pack.
 const PLAN: Words = 1;
 const PACK: Words = 2;
+/// A shard is finished: there is something to train on.
+pub const SHARD: Words = 4;
 
 /// One run.
 struct Known {
@@ -85,6 +87,7 @@ impl Runs {
                         pack();
                         wire.say(PACK);
                     }
+                    () = self.shared.bells.shards.heard_within(LOOK_EVERY) => wire.say(SHARD),
                     () = far.planner.heard_within(LOOK_EVERY) => plan(),
                     () = far.packer.heard_within(LOOK_EVERY) => pack(),
                 }
@@ -188,7 +191,9 @@ impl Runs {
         }
         let (candidate, owner) = self.candidate("packer", &run.id);
         let shared = self.shared.clone();
-        let (bells, run) = (known.bells.clone(), run.id.clone());
+        // Whoever trains listens to all runs at once.
+        let bells = Bells { shards: shared.bells.shards.clone(), ..known.bells.clone() };
+        let run = run.id.clone();
         self.loops.spawn(async move {
             // A volume that is not there yet, or is full, is no reason to leave a run without its shards.
             let place = loop {

@@ -41,6 +41,24 @@ impl Shards {
         })
     }
 
+    /// The same for reading alone: nothing is tried out, and nothing is made.
+    pub fn connect_to_read(settings: &Settings) -> Result<Self, Fault> {
+        match settings.shards.place(&crate::settings::environment())? {
+            ShardsUrl::Folder(folder) => Ok(Self::Folder(folder)),
+            ShardsUrl::Bucket(settings) => Bucket::connect(&settings, Handle::current())
+                .map(Self::Bucket)
+                .map_err(|error| bucket_fault("the bucket cannot be used", &error)),
+        }
+    }
+
+    /// The place of a run, for reading.
+    pub fn place_to_read(&self, run: &RunId) -> Arc<dyn DatasetPlace> {
+        match self {
+            Self::Folder(folder) => Arc::new(DatasetFolder::at(folder.join(run.as_str()))),
+            Self::Bucket(bucket) => Arc::new(bucket.dataset(run.as_str())),
+        }
+    }
+
     /// The place of a run.
     pub fn place(&self, run: &RunId) -> Result<Arc<dyn DatasetPlace>, PlaceError> {
         Ok(match self {

@@ -256,6 +256,7 @@ impl<S: Store> Run<S> {
             place: Arc::new(folder.clone()),
             bell: Doorbell::new(),
             planner: Doorbell::new(),
+            finished: Doorbell::new(),
             crash: CrashPoints::default(),
         };
         let settings =
