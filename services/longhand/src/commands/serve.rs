@@ -24,7 +24,10 @@ pub async fn run(config_file: Option<&Path>, args: &ServeArgs) -> Result<Exit, F
     drive::set(&mut flags, "spool", "dir", args.spool.clone().map(toml::Value::String));
     let (settings, _) = settings::load(config_file, flags)?;
     if args.role == ServeRole::Trainer {
-        return crate::commands::train::serve::run(&settings).await;
+        let watch = Watch::start(&settings, service(args.role))?;
+        let served = crate::commands::train::serve::run(&settings).await;
+        watch.finish().await;
+        return served;
     }
     let roles = roles(args.role, &settings).await?;
     let endpoint = if roles.kinds.is_empty() { None } else { Some(Endpoint::of_a_server(&settings)?) };
@@ -56,6 +59,7 @@ fn service(role: ServeRole) -> &'static str {
         ServeRole::Planner => "planner",
         ServeRole::SectionWriter => "section-writer",
         ServeRole::ShardPacker => "shard-packer",
+        ServeRole::Trainer => "trainer",
     }
 }
 
