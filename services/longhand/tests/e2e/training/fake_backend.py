@@ -7,6 +7,8 @@ state of every checkpoint, and in the end the model, so that a test can count. F
     crash_at, silent_at, nan_at, oom_at             the fault comes at this step of a round, once for each job
     always       faults come every time             garbage      lines that are no events, between the steps
     steady       the order's hash, instead of the true one
+
+A file `gate` beside the rounds' folders holds the step that is not passed while it is there.
 """
 
 import hashlib
@@ -51,6 +53,13 @@ def fault(name, step):
     happened = mark.exists()
     mark.touch()
     return not happened or "always" in FAKE
+
+
+def held(step):
+    try:
+        return step >= int((out.parent / "gate").read_text() or 0)
+    except FileNotFoundError:
+        return False
 
 
 def service_gone():
@@ -142,6 +151,8 @@ def checkpoint():
 
 
 while step < len(plan):
+    while held(step) and not (stopping or service_gone()):
+        time.sleep(0.003)
     if stopping or service_gone():
         say("stopped", step=step, checkpoint=checkpoint() if step else None)
         sys.exit(143)

@@ -35,16 +35,20 @@ fn kill_backend(out: &Path) -> bool {
 /// One seed: half of the kills hit the trainer, half its backend, each at some moment of the 60 steps.
 fn killed_twenty_times(seed: u64) {
     let job = Job::over(60);
-    let fake = "every=3,step_ms=40";
+    let fake = "every=3,step_ms=15";
     let patient = |run: harness::process::Run| run.env("LONGHAND__TRAIN__RESTARTS", "100");
     let mut state = seed;
     let mut child: Option<Child> = None;
+    let gate = job.out.join("rounds/gate");
+    std::fs::create_dir_all(job.out.join("rounds")).expect("a folder");
     let (mut of_trainer, mut of_backend) = (0, 0);
     for kill in 0..KILLS {
-        let mut running = child.take().unwrap_or_else(|| patient(job.train(fake)).start());
-        // Some steps of this life, or a moment in its start, its checkpoint or its end.
         let target = STEPS * kill / (KILLS + 1) + random(&mut state) % 3;
         let pause = Duration::from_millis(random(&mut state) % 80);
+        // However late this test is, the job is not done before its last kill.
+        std::fs::write(&gate, (target + 2).to_string()).expect("a gate");
+        let mut running = child.take().unwrap_or_else(|| patient(job.train(fake)).start());
+        // Some steps of this life, or a moment in its start, its checkpoint or its end.
         until(MOST, "it comes to the next kill", || trained(&job.out) >= target || running.ended().is_some());
         std::thread::sleep(pause);
         assert!(running.ended().is_none(), "seed {seed}: it was done before kill {kill}: {}", running.stderr());
@@ -57,6 +61,7 @@ fn killed_twenty_times(seed: u64) {
             child = Some(running);
         }
     }
+    std::fs::remove_file(&gate).expect("the gate");
     if let Some(running) = child {
         running.wait(MOST).expect_code(0);
     }
