@@ -5,19 +5,26 @@
 //! To add a row: a module with `pub fn measure(&Bench) -> Vec<Row>`, its line in [`ROWS`], its line in docs/PERFORMANCE.md.
 
 mod cache;
+mod chart;
 mod early_shards;
 mod fleet;
 mod fleet_limits;
 mod fleet_makespan;
 mod fleet_throughput;
+mod hidden_limit;
 mod ideal;
 mod makespan;
 mod memory;
 mod million;
+mod pool;
+mod pool_cache;
+mod pool_failover;
 mod rate_limit;
+mod replay;
 mod restart;
 mod row;
 mod scenario;
+mod spend_cap;
 mod throughput;
 
 use std::panic::catch_unwind;
@@ -37,9 +44,15 @@ const ROWS: &[(&str, Measure)] = &[
     ("rate-limit", rate_limit::measure),
     ("early-shards", early_shards::measure),
     ("cache", cache::measure),
+    ("pool-cache", pool_cache::measure),
+    ("pool-failover", pool_failover::measure),
+    ("hidden-limit", hidden_limit::measure),
+    ("spend-cap", spend_cap::measure),
     ("fleet-makespan", fleet_makespan::measure),
     ("fleet-throughput", fleet_throughput::measure),
-    ("fleet-limits", fleet_limits::measure),
+    ("fleet-limits", fleet_limits::requests),
+    ("fleet-tokens", fleet_limits::tokens),
+    ("fleet-shares", fleet_limits::shares),
     ("million", million::measure),
 ];
 
@@ -64,7 +77,7 @@ fn main() {
         // A row that cannot be measured must not cost the others.
         let measured = catch_unwind(|| measure(&bench)).unwrap_or_else(|_| vec![Row::failed(name)]);
         for row in &measured {
-            eprintln!("  {}", row.line());
+            eprintln!("  {}\n    {}", row.line(), row.detail);
         }
         rows.extend(measured);
     }

@@ -339,8 +339,8 @@ impl Simulator {
         }
     }
 
-    pub(crate) fn close(&self, fingerprint: u64, key: CallKey, end: End, completion: u64) {
-        lock(&self.books).stats.close(fingerprint, key, end, completion, self.started.elapsed());
+    pub(crate) fn close(&self, fingerprint: u64, key: CallKey, end: End, tokens: (u64, u64)) {
+        lock(&self.books).stats.close(fingerprint, key, end, tokens, self.started.elapsed());
     }
 
     /// The counts so far; `steps` adds those by instruction and step.

@@ -46,6 +46,12 @@ pub struct Snapshot {
     pub cacheable_tokens: u64,
     /// Tokens of complete answers.
     pub completion_tokens: u64,
+    /// Prompt tokens of complete answers.
+    pub answered_prompt_tokens: u64,
+    /// Prompt and answer tokens of sound complete answers, each request counted once however often it was answered.
+    pub once_prompt_tokens: u64,
+    /// See `once_prompt_tokens`.
+    pub once_completion_tokens: u64,
     /// Calls open now.
     pub in_flight: u64,
     /// Most calls open at once.
@@ -96,6 +102,9 @@ pub(crate) struct Stats {
     cached_tokens: u64,
     cacheable_tokens: u64,
     completion_tokens: u64,
+    answered_prompt_tokens: u64,
+    once_prompt_tokens: u64,
+    once_completion_tokens: u64,
     in_flight: u64,
     peak_in_flight: u64,
     queued: u64,
@@ -144,16 +153,21 @@ impl Stats {
         self.cacheable_tokens += cacheable;
     }
 
-    /// A call ended.
-    pub(crate) fn close(&mut self, fingerprint: u64, key: CallKey, end: End, completion: u64, at: Duration) {
+    /// A call ended; `tokens` are those of its prompt and of its answer.
+    pub(crate) fn close(&mut self, fingerprint: u64, key: CallKey, end: End, tokens: (u64, u64), at: Duration) {
+        let (prompt, completion) = tokens;
         self.in_flight = self.in_flight.saturating_sub(1);
         match end {
             End::Complete { sound } => {
                 self.answered += 1;
                 self.completion_tokens += completion;
+                self.answered_prompt_tokens += prompt;
                 self.last_answer = Some(at);
                 if sound {
-                    self.sound.insert(fingerprint);
+                    if self.sound.insert(fingerprint) {
+                        self.once_prompt_tokens += prompt;
+                        self.once_completion_tokens += completion;
+                    }
                     *self.steps.entry(key).or_default() += 1;
                 }
             }
@@ -191,6 +205,9 @@ impl Stats {
             cached_tokens: self.cached_tokens,
             cacheable_tokens: self.cacheable_tokens,
             completion_tokens: self.completion_tokens,
+            answered_prompt_tokens: self.answered_prompt_tokens,
+            once_prompt_tokens: self.once_prompt_tokens,
+            once_completion_tokens: self.once_completion_tokens,
             in_flight: self.in_flight,
             peak_in_flight: self.peak_in_flight,
             queued: self.queued,

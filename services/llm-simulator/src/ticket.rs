@@ -71,7 +71,7 @@ impl Ticket {
         self.ended = true;
         let used = if matches!(end, End::Refused { .. }) { 0 } else { self.prompt + completion };
         self.simulator.settle(self.charged.saturating_sub(used));
-        self.simulator.close(self.fingerprint, self.key, end, completion);
+        self.simulator.close(self.fingerprint, self.key, end, (self.prompt, completion));
         self.slot = None;
     }
 }
