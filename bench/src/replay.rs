@@ -8,7 +8,7 @@ use agentwrite::call::ChatRequest;
 use agentwrite::ids::{AttemptId, Hash, OwnerId};
 use agentwrite::manuscript::Manuscript;
 use agentwrite::planning;
-use agentwrite::ports::{ChatModel, ReportStore, RunStore, SampleDetail};
+use agentwrite::ports::{ChatModel, ReportStore, RunStore, SampleDetail, SampleRow};
 use agentwrite::task::{ClaimedTask, Hint, Kind, TaskKey};
 use checkpoints::sqlite::SqliteStore;
 use harness::process::Folder;
@@ -18,9 +18,10 @@ use worker::Settled;
 /// The share of the repeatable prefix that a cache of so many tokens serves if all samples of a run take turns: all plans, all
 /// first sections, all second ones. In percent.
 pub fn breadth_first(folder: &Folder, cache_tokens: u64) -> f64 {
+    let rows = folder.store().samples;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
     runtime.block_on(async {
-        let (settled, samples) = read(folder).await;
+        let (settled, samples) = read(folder, &rows).await;
         // The seed of `simulate-llm`: the same prompts get the same answers.
         let simulator = Simulator::new(SimulatorConfig { seed: 0, cache_tokens, ..SimulatorConfig::default() });
         let endpoint = InProcess::new(Arc::clone(&simulator), Duration::from_secs(1));
@@ -37,12 +38,12 @@ pub fn breadth_first(folder: &Folder, cache_tokens: u64) -> f64 {
     })
 }
 
-async fn read(folder: &Folder) -> (Settled, Vec<SampleDetail>) {
+async fn read(folder: &Folder, rows: &[SampleRow]) -> (Settled, Vec<SampleDetail>) {
     let path = folder.path().join("longhand.db");
     let store = SqliteStore::open_read_only(&path).await.expect("the store opens");
     let run = store.runs().await.expect("the store can be read").into_iter().next().expect("it holds a run");
     let mut samples = Vec::new();
-    for row in folder.store().samples {
+    for row in rows {
         samples.push(
             store.sample(&run.id, &row.sample).await.expect("the store can be read").expect("the sample is there"),
         );
