@@ -5,7 +5,7 @@
 //! dies, the next start finds the newest checkpoint, does again what came after it, and says how much that is.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -14,21 +14,20 @@ use std::time::Duration;
 
 use agentwrite::ids::{OwnerId, Timestamp, TrainingId};
 use agentwrite::ports::{
-    Clock, OpenRound, RecordCheckpoint, StoreError, TrainingCheckpoint, TrainingDesk, TrainingEnd, TrainingPosition,
-    TrainingRound, TrainingShard, TrainingStore, TrainingView,
+    Clock, OpenRound, StoreError, TrainingDesk, TrainingEnd, TrainingPosition, TrainingRound, TrainingShard,
+    TrainingStore, TrainingView,
 };
 use agentwrite::task::LeaseTimes;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::{Backend, BackendSettings, Ended, Ends, Heard, end_earlier};
+use crate::backend::{BackendSettings, end_earlier};
 use crate::cache::Cache;
-use crate::fetch::fetch_all;
-use crate::files::{blocking, replace, sha256_hex};
-use crate::journal::{Journal, Phase, SESSION, Speaker, Standing, last_standing, last_step};
-use crate::protocol::{CheckpointSaid, Event, Hello, Pass};
-use crate::recipe::{Start, recipe, round_dir};
+use crate::files::{blocking, replace};
+use crate::journal::{Journal, Phase, Speaker, Standing, last_standing, last_step};
+use crate::protocol::Hello;
+use crate::recipe::Start;
 use crate::rounds::{Before, Next, RoundDetail, ShardDetail, next};
 use crate::source::{Offered, Source, look_at};
 use crate::spec::TrainingSpec;
@@ -45,8 +44,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const AGAIN_EVERY: Duration = Duration::from_secs(1);
 /// How often where the job stands is written down.
 const WRITTEN_EVERY: Duration = Duration::from_millis(200);
-/// The longest pause before a restart.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The store of training jobs.
 pub trait Store: TrainingStore + TrainingDesk {}
@@ -374,323 +371,6 @@ impl Trainer {
         }
     }
 
-    /// Trains a round to its end. `false` if it was stopped.
-    async fn train(&self, fence: i64, spec: &TrainingSpec, round: &TrainingRound) -> Result<bool, TrainError> {
-        let detail = detail_of(round)?;
-        let rows = round.shards.iter().map(|shard| shard.rows).sum();
-        self.change(true, |standing| {
-            *standing = Standing {
-                phase: Phase::Fetching,
-                round: round.number,
-                shards: round.shards.len() as u64,
-                rows,
-                epochs: round.epochs,
-                session: standing.session,
-                redone_steps: standing.redone_steps,
-                other_lines: standing.other_lines,
-                ..Standing::default()
-            };
-        });
-        let paths = self.fetch(round, &detail).await?;
-        let view = self.view().await?;
-        let start = start_of(&view, round.number);
-        let recipe = recipe(&self.settings.job, spec, round, &detail, &start, &paths);
-        let names = round.shards.iter().map(|shard| (shard.name.as_str(), shard.sha256.as_str())).collect();
-        let work = Work { fence, spec, round, start: &start, names };
-        let folder = round_dir(&spec.out, round.number);
-        std::fs::create_dir_all(&folder).map_err(TrainError::io("create", &folder))?;
-        let (mut idle, mut damaged) = (0, BTreeSet::new());
-        loop {
-            if self.settings.stop.is_cancelled() || self.settings.abort.is_cancelled() {
-                return Ok(false);
-            }
-            let from = self.resume_point(&work, &damaged).await?;
-            let resumes = from.as_ref().filter(|checkpoint| checkpoint.round == round.number);
-            let mut recipe = recipe.clone();
-            recipe.insert("resume_from".to_owned(), json!(resumes.map(|checkpoint| &checkpoint.path)));
-            let path = folder.join("recipe.json");
-            replace(&path, &serde_json::to_vec_pretty(&recipe).expect("plain values"))?;
-            let (ended, learned) = self.session(&work, from.as_ref(), &path).await?;
-            if learned.checkpoints > 0 {
-                idle = 0;
-            }
-            let why = match ended {
-                Ended::Done(done) => {
-                    self.close(&work, &done, &learned).await?;
-                    return Ok(true);
-                }
-                Ended::Stopped if self.settings.stop.is_cancelled() || self.settings.abort.is_cancelled() => {
-                    return Ok(false);
-                }
-                Ended::Error { code, .. } if code == "bad_checkpoint" && resumes.is_some() => {
-                    damaged.extend(resumes.map(|checkpoint| checkpoint.number));
-                    "its checkpoint is damaged; going back to the one before".to_owned()
-                }
-                Ended::Error { code, message } if code != "internal" => {
-                    return Err(TrainError::Backend { code, message });
-                }
-                Ended::Error { message, .. } => message,
-                Ended::Stopped => "it was stopped by somebody else".to_owned(),
-                Ended::Crashed(_) if self.settings.stop.is_cancelled() => return Ok(false),
-                Ended::Crashed(how) => how,
-            };
-            idle += 1;
-            if idle > self.settings.backend.restarts {
-                return Err(TrainError::BackendCrashes { times: idle, last: why });
-            }
-            tracing::warn!(round = round.number, why, "the backend is started again");
-            self.say(&format!("the backend is started again: {why}"));
-            let pause = self.settings.backend.restart_pause * (idle - 1) * 2;
-            tokio::select! {
-                () = self.settings.stop.cancelled() => {}
-                () = self.settings.abort.cancelled() => {}
-                () = tokio::time::sleep(pause.min(LONGEST_PAUSE)) => {}
-            }
-        }
-    }
-
-    /// Every shard of the round on this machine, verified.
-    async fn fetch(
-        &self,
-        round: &TrainingRound,
-        detail: &RoundDetail,
-    ) -> Result<BTreeMap<String, PathBuf>, TrainError> {
-        let offered = |shard: &TrainingShard| {
-            let known = detail.shards.iter().find(|known| known.sha256 == shard.sha256)?;
-            Some(Offered {
-                name: shard.name.clone(),
-                format: known.format.clone(),
-                sha256: shard.sha256.clone(),
-                rows: shard.rows,
-                bytes: known.bytes,
-            })
-        };
-        let shards: Vec<Offered> = round.shards.iter().filter_map(offered).collect();
-        fetch_all(&*self.parts.source, &self.parts.cache, &shards).await
-    }
-
-    /// The checkpoint that the next session goes on from: the newest that is whole, adopted if it was written and never
-    /// recorded; none = from the start.
-    async fn resume_point(
-        &self,
-        work: &Work<'_>,
-        damaged: &BTreeSet<u32>,
-    ) -> Result<Option<TrainingCheckpoint>, TrainError> {
-        let view = self.view().await?;
-        let standing = view.standing().filter(|it| it.round == work.round.number).map_or(0, |it| it.step);
-        let session = view.sessions.iter().rev().find(|session| session.round == work.round.number);
-        let mut view = view.clone();
-        if let (Some(session), true) = (session, damaged.is_empty()) {
-            let checkpoints = round_dir(&work.spec.out, work.round.number).join("checkpoints");
-            let order =
-                view.rounds.iter().find(|it| it.number == work.round.number).and_then(|it| it.order_hash.clone());
-            let least = standing.saturating_sub(work.start.step);
-            let found = blocking(move || newest_unrecorded(&checkpoints, least, order.as_deref())).await?;
-            if let Some(said) = found {
-                tracing::info!(step = said.step, "a checkpoint that nobody had recorded is whole");
-                self.record(work, session.number, &said, None, None).await?;
-                view = self.view().await?;
-            }
-        }
-        let whole = |it: &&TrainingCheckpoint| {
-            let usable = !it.superseded && it.round <= work.round.number && !damaged.contains(&it.number);
-            // One of an earlier round is that round's last: the backend looks at it.
-            usable && (it.round < work.round.number || Path::new(&it.path).is_dir())
-        };
-        Ok(view.checkpoints.iter().rev().find(whole).cloned())
-    }
-
-    /// One life of a backend.
-    async fn session(
-        &self,
-        work: &Work<'_>,
-        from: Option<&TrainingCheckpoint>,
-        recipe: &Path,
-    ) -> Result<(Ended, Learned), TrainError> {
-        let TrainerSettings { job, leases, backend, stop, abort, .. } = &self.settings;
-        let (fence, number) = (work.fence, work.round.number);
-        let parent = from.map(|checkpoint| checkpoint.number);
-        // The store counts from what was seen last, so that what is done again can be told.
-        let seen = self.seen();
-        if seen.round == number {
-            let renew = async || self.parts.store.renew_training(job, fence, leases.lease, seen, self.now()).await;
-            self.held(renew).await?;
-        }
-        let session =
-            self.held(async || self.parts.store.begin_session(job, fence, number, parent, self.now()).await).await?;
-        let step = from.map_or(0, |checkpoint| checkpoint.step);
-        self.see(TrainingPosition { round: number, step });
-        let resumed = from.filter(|checkpoint| checkpoint.round == number);
-        let step = resumed.map_or(0, |checkpoint| checkpoint.step.saturating_sub(work.start.step));
-        self.change(true, |standing| {
-            standing.phase = Phase::Starting;
-            standing.start_step = work.start.step;
-            standing.step = step;
-            standing.checkpoint = resumed.map(|_| step);
-            standing.session = session.number;
-            standing.redone_steps += session.redone_steps;
-            standing.note = None;
-        });
-        let at = work.start.step + step;
-        let whence = if from.is_some() { format!("step {at}") } else { "the start".to_owned() };
-        self.say(&format!("{SESSION}{} of round {number} goes on from {whence}", session.number));
-        if session.redone_steps > 0 {
-            tracing::warn!(steps = session.redone_steps, "steps after the last checkpoint are done again");
-            self.say(&format!("{} steps after the last checkpoint are done again", session.redone_steps));
-        }
-        let child = Backend::start(backend, "run", recipe, Some(&work.spec.out))?;
-        let ends = Ends { stop: stop.clone(), abort: abort.child_token() };
-        let gone = ends.abort.clone();
-        let mut learned = Learned::default();
-        let ended = {
-            let hears = async |heard| self.hear(work, session.number, heard, &mut learned).await;
-            let attended = child.attend(&ends, hears);
-            tokio::pin!(attended);
-            tokio::select! {
-                biased;
-                () = self.lost.cancelled() => {
-                    gone.cancel();
-                    attended.await?;
-                    return Err(TrainError::Lost(job.clone()));
-                }
-                ended = &mut attended => ended?,
-            }
-        };
-        Ok((ended, learned))
-    }
-
-    async fn hear(&self, work: &Work<'_>, session: u32, heard: Heard, learned: &mut Learned) -> Result<(), TrainError> {
-        let (from, line) = match &heard {
-            Heard::Event(_, line) | Heard::Other(line) => (Speaker::Backend, line),
-            Heard::Stderr(line) => (Speaker::Stderr, line),
-        };
-        self.journal().line(from, line, self.now());
-        let event = match heard {
-            Heard::Event(event, _) => *event,
-            Heard::Other(_) => {
-                self.change(false, |standing| standing.other_lines += 1);
-                return Ok(());
-            }
-            Heard::Stderr(_) => return Ok(()),
-        };
-        match event {
-            Event::Hello(hello) => learned.hello = Some(hello),
-            Event::Plan(plan) => {
-                self.check_order(work, Some(&plan.order_sha256)).await?;
-                self.change(true, |standing| {
-                    standing.of = Some(plan.steps);
-                    standing.phase = Phase::Training;
-                });
-            }
-            Event::Progress(progress) => {
-                self.see(TrainingPosition { round: work.round.number, step: work.start.step + progress.step });
-                self.change(false, |standing| {
-                    standing.phase = if self.settings.stop.is_cancelled() { Phase::Stopping } else { Phase::Training };
-                    standing.step = progress.step;
-                    standing.of = Some(progress.of);
-                    standing.epoch = progress.epoch;
-                    standing.loss = Some(progress.loss);
-                    standing.learning_rate = Some(progress.learning_rate);
-                    standing.tokens = progress.tokens;
-                    standing.tokens_per_second = Some(progress.tokens_per_second);
-                    standing.memory_bytes = progress.memory_bytes;
-                });
-            }
-            Event::Checkpoint(said) => {
-                self.check_order(work, said.order_sha256.as_deref()).await?;
-                self.record(work, session, &said, learned.hello.as_ref(), None).await?;
-                learned.checkpoints += 1;
-                self.change(true, |standing| {
-                    standing.step = standing.step.max(said.step);
-                    standing.checkpoint = Some(said.step);
-                });
-            }
-            Event::Warning { message } => {
-                tracing::warn!("backend: {message}");
-                self.change(true, |standing| standing.note = Some(message));
-            }
-            Event::Done(_) | Event::Stopped { .. } | Event::Error { .. } => {}
-        }
-        Ok(())
-    }
-
-    /// The order is frozen by the first plan of a round; no other may follow.
-    async fn check_order(&self, work: &Work<'_>, said: Option<&str>) -> Result<(), TrainError> {
-        let Some(said) = said else { return Ok(()) };
-        let (job, round) = (&self.settings.job, work.round.number);
-        let frozen = self.held(async || self.parts.store.freeze_order(job, work.fence, round, said).await).await?;
-        if frozen == said {
-            return Ok(());
-        }
-        Err(TrainError::OrderChanged { round, frozen, found: said.to_owned() })
-    }
-
-    /// Records a checkpoint and what is done with it.
-    async fn record(
-        &self,
-        work: &Work<'_>,
-        session: u32,
-        said: &CheckpointSaid,
-        hello: Option<&Hello>,
-        closing: Option<&crate::protocol::Done>,
-    ) -> Result<(), TrainError> {
-        let passes = |pass: &Pass| Some((pass.epoch, (*work.names.get(pass.name.as_str())?).to_owned()));
-        let mut detail = json!({
-            "tokens": said.tokens, "target_tokens": said.target_tokens, "loss": said.loss,
-            "index_sha256": said.index_sha256, "backend": hello,
-        });
-        if let Some(done) = closing {
-            detail["losses"] = done.losses.clone();
-            detail["model_path"] = json!(done.model_path);
-            detail["model_sha256"] = json!(done.model_sha256);
-        }
-        let record = RecordCheckpoint {
-            session,
-            round: work.round.number,
-            step: work.start.step + said.step,
-            path: said.path.clone(),
-            done: said.shards.iter().filter_map(passes).collect(),
-            closes_round: closing.is_some(),
-            detail,
-        };
-        let job = &self.settings.job;
-        self.held(async || self.parts.store.record_checkpoint(job, work.fence, &record, self.now()).await).await?;
-        Ok(())
-    }
-
-    /// The round is done, if the backend went through all of it.
-    async fn close(&self, work: &Work<'_>, done: &crate::protocol::Done, learned: &Learned) -> Result<(), TrainError> {
-        self.check_order(work, done.order_sha256.as_deref()).await?;
-        let said: BTreeSet<&Pass> = done.shards.iter().collect();
-        for shard in &work.round.shards {
-            for epoch in 1..=work.round.epochs {
-                if !said.contains(&Pass { name: shard.name.clone(), epoch }) {
-                    let missing = format!("{} in epoch {epoch}", shard.name);
-                    return Err(TrainError::Incomplete { round: work.round.number, missing });
-                }
-            }
-        }
-        let view = self.view().await?;
-        let session = view.sessions.last().map_or(0, |session| session.number);
-        let index = Path::new(&done.checkpoint).join("index.json");
-        let last = CheckpointSaid {
-            step: done.steps,
-            path: done.checkpoint.clone(),
-            index_sha256: std::fs::read(index).ok().map(|index| sha256_hex(&index)),
-            order_sha256: done.order_sha256.clone(),
-            shards: done.shards.clone(),
-            tokens: done.tokens,
-            target_tokens: done.target_tokens,
-            loss: done.losses["last"].as_f64(),
-        };
-        self.record(work, session, &last, learned.hello.as_ref(), Some(done)).await?;
-        self.change(true, |standing| {
-            standing.step = done.steps;
-            standing.checkpoint = Some(done.steps);
-        });
-        Ok(())
-    }
-
     /// Registers the model, once, and leaves its record in the job's folder.
     async fn register(&self, fence: i64, spec: &TrainingSpec) -> Result<Outcome, TrainError> {
         let view = self.view().await?;
@@ -770,52 +450,8 @@ pub(crate) fn training_shard(shard: Offered) -> TrainingShard {
     TrainingShard { sha256: shard.sha256, name: shard.name, rows: shard.rows }
 }
 
-/// The newest checkpoint after step `least` of a round's folder that is whole: its index is there, of this order, and every
-/// file that it lists has its size. The backend checks the hashes when it goes on from it.
-fn newest_unrecorded(
-    checkpoints: &Path,
-    least: u64,
-    order: Option<&str>,
-) -> Result<Option<CheckpointSaid>, TrainError> {
-    let Ok(entries) = std::fs::read_dir(checkpoints) else { return Ok(None) };
-    let mut newest: Option<CheckpointSaid> = None;
-    for entry in entries {
-        let entry = entry.map_err(TrainError::io("list", checkpoints))?;
-        let step = entry.file_name().to_str().and_then(|name| name.strip_prefix("step-")?.parse::<u64>().ok());
-        let Some(step) = step.filter(|step| *step > newest.as_ref().map_or(least, |newest| newest.step)) else {
-            continue;
-        };
-        let path = entry.path();
-        let Ok(index) = std::fs::read(path.join("index.json")) else { continue };
-        let Ok(value) = serde_json::from_slice::<Value>(&index) else { continue };
-        let Ok(said) = serde_json::from_value::<CheckpointSaid>(value.clone()) else { continue };
-        if said.step != step || said.order_sha256.as_deref() != order || !has_its_files(&path, &value["files"]) {
-            continue;
-        }
-        let path = path.display().to_string();
-        newest = Some(CheckpointSaid { path, index_sha256: Some(sha256_hex(&index)), ..said });
-    }
-    Ok(newest)
-}
-
-/// Whether every listed file has its size. A list of another form says nothing.
-fn has_its_files(folder: &Path, files: &Value) -> bool {
-    let listed: Vec<(&str, Option<u64>)> = match files {
-        Value::Object(files) => files.iter().map(|(name, about)| (name.as_str(), size_of(about))).collect(),
-        Value::Array(files) => {
-            files.iter().filter_map(|about| Some((about["name"].as_str()?, size_of(about)))).collect()
-        }
-        _ => Vec::new(),
-    };
-    listed.into_iter().all(|(name, size)| {
-        let there = std::fs::metadata(folder.join(name)).ok().map(|about| about.len());
-        there.is_some() && (size.is_none() || there == size)
-    })
-}
-
-fn size_of(about: &Value) -> Option<u64> {
-    about["bytes"].as_u64().or_else(|| about["size"].as_u64())
-}
-
+mod round;
+mod session;
 #[cfg(test)]
 mod tests;
+mod unrecorded;

@@ -2,10 +2,12 @@
 //! `services/longhand/tests/e2e/training`.
 
 use std::fs;
+use std::path::PathBuf;
 
 use checkpoints::memory::MemoryStore;
 use serde_json::Map;
 
+use super::unrecorded::newest_unrecorded;
 use super::*;
 use crate::source::{FileSource, Sources};
 use crate::spec::{SourceSpec, TrainingKind};

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use agentwrite::ids::Timestamp;
+use agentwrite::ports::Clock as _;
 use trainer::{Phase, Standing};
+use worker::SystemClock;
 
 use crate::panel::{Panel, Surface};
 use crate::tables::{bytes, count, duration, one_line, percent};
@@ -57,8 +59,9 @@ impl TrainPanel {
     pub fn show(&mut self, standing: &Standing, last: bool) {
         let left = self.pace.left(standing);
         let (title, panel) = (&self.title, &mut self.panel);
+        // By the clock: a backend's first step may take long, and a log wants its line then too.
         panel.show_text(
-            standing.at,
+            SystemClock.now(),
             last,
             |columns| render(title, standing, left, columns),
             || logfmt(title, standing, left),
