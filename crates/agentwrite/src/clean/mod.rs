@@ -71,20 +71,21 @@ fn clean(raw: &str, strip_once: impl Fn(&str) -> (&str, Option<Stripped>)) -> Cl
         }
     };
     let suspicious = Suspicious::scan(raw);
-    let mut text = if suspicious.carriage_return && raw.contains("\r\n") {
-        note(Stripped::LineEnds);
-        unix_line_ends(raw)
-    } else {
-        raw.to_owned()
-    };
-    if suspicious.zero_width
-        && let Some(shorter) = zero_width::remove(&text)
-    {
-        note(Stripped::ZeroWidth);
-        text = shorter;
-    }
-    // Each step only shortens the text and may uncover another ("<think>..</think>Sure, here is ..."), so: to the fixpoint.
+    let mut text = raw.to_owned();
+    // Each step only shortens the text and may uncover another ("<think>..</think>Sure, here is ...", or a zero-width character
+    // between CR and LF), so: to the fixpoint.
     loop {
+        if suspicious.carriage_return && text.contains("\r\n") {
+            note(Stripped::LineEnds);
+            text = unix_line_ends(&text);
+        }
+        if suspicious.zero_width
+            && let Some(shorter) = zero_width::remove(&text)
+        {
+            note(Stripped::ZeroWidth);
+            text = shorter;
+            continue;
+        }
         if suspicious.tag
             && let Some(shorter) = reasoning::remove(&text)
         {

@@ -107,6 +107,15 @@ fn line_ends_and_outer_white_space() {
 }
 
 #[test]
+fn what_one_removal_uncovers_is_removed_too() {
+    for raw in ["a\r\u{200b}\nb", "a\r<think>hm</think>\nb", "\u{628}\u{200c}<think>hm</think>b"] {
+        let cleaned = text(raw);
+        assert_eq!(text(&cleaned), cleaned, "{raw:?}");
+    }
+    assert_eq!(text("a\r\u{200b}\nb"), "a\nb");
+}
+
+#[test]
 fn sections_are_joined_by_blank_lines() {
     assert_eq!(join(&["a", " ", "b\n"]), "a\n\nb");
 }
