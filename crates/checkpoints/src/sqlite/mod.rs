@@ -46,7 +46,7 @@ const READS_FROM: i64 = 1;
 
 /// Page caches, in KiB as SQLite wants them written. The writer's holds the inner pages of every index and the window of
 /// samples in work; any other is stale after each commit, so a large one would be memory for nothing.
-const WRITER_CACHE_KIB: i64 = -32_768;
+const WRITER_CACHE_KIB: i64 = -8_192;
 const CACHE_KIB: i64 = -4_096;
 
 const MIGRATIONS: &[(i64, &str)] = &[
