@@ -34,7 +34,7 @@ trainer-install: ## The training backend into services/trainer/python/.venv (CPU
 trainer-test: trainer-install ## Lints, types and tests of the training backend, on CPU
 	cd $(TRAINER) && .venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/pytest
 
-dashboards-live: ## Every panel against a real run and Debian's Prometheus, which it installs; half a minute
+dashboards-live: ## Every panel against a real fleet and Debian's Prometheus, which it installs; a minute
 	cargo test -p longhand --test e2e -- alerts --ignored --nocapture
 
 lint: ## Formatting and lints, warnings are errors

@@ -25,6 +25,7 @@ mod restart;
 mod row;
 mod scenario;
 mod spend_cap;
+mod telemetry;
 mod throughput;
 
 use std::panic::catch_unwind;
@@ -48,6 +49,7 @@ const ROWS: &[(&str, Measure)] = &[
     ("pool-failover", pool_failover::measure),
     ("hidden-limit", hidden_limit::measure),
     ("spend-cap", spend_cap::measure),
+    ("telemetry", telemetry::measure),
     ("fleet-makespan", fleet_makespan::measure),
     ("fleet-throughput", fleet_throughput::measure),
     ("fleet-limits", fleet_limits::requests),

@@ -7,12 +7,47 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use agentwrite::ids::RunId;
-use agentwrite::ports::RunView;
+use agentwrite::ports::{RunState, RunView};
 
 /// How long the last look at a run that has ended is shown: a scrape or two.
 const ENDED_FOR: Duration = Duration::from_secs(120);
+/// A paused run is told of every ten seconds by every process that would plan it; when it goes on, it is soon forgotten here.
+const PAUSED_FOR: Duration = Duration::from_secs(30);
 /// What was said of a run or a queue is no news after this.
 const NEWS_FOR: Duration = Duration::from_secs(60);
+
+/// A training job as its trainer sees it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TrainingView {
+    /// The job.
+    pub job: String,
+    /// What the trainer is doing.
+    pub phase: &'static str,
+    /// The round, from 1.
+    pub round: u32,
+    /// Shards of the rounds' data that it trains on now.
+    pub shards: u64,
+    /// Optimizer steps done, of all rounds.
+    pub step: u64,
+    /// Optimizer steps up to the end of this round, once that is known.
+    pub steps: Option<u64>,
+    /// Step of the last checkpoint, of all rounds.
+    pub checkpoint: Option<u64>,
+    /// The last step's loss.
+    pub loss: Option<f64>,
+    /// The last step's rate.
+    pub learning_rate: Option<f64>,
+    /// Tokens trained in the round.
+    pub tokens: u64,
+    /// Tokens a second.
+    pub tokens_per_second: Option<f64>,
+    /// Peak memory of the busiest device, in bytes.
+    pub memory_bytes: Option<u64>,
+    /// Starts of the backend, over the whole job.
+    pub sessions: u32,
+    /// Steps that were done again, over the whole job.
+    pub redone_steps: u64,
+}
 
 /// An endpoint as its process sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +75,8 @@ pub struct QueueView {
 pub(crate) type CountSlots = Box<dyn Fn() -> u32 + Send + Sync>;
 /// Asks how endpoints stand.
 pub(crate) type ViewEndpoints = Box<dyn Fn() -> Vec<EndpointView> + Send + Sync>;
+/// Asks how a training job stands.
+pub(crate) type ViewTraining = Box<dyn Fn() -> TrainingView + Send + Sync>;
 
 /// Everything that gauges show.
 #[derive(Default)]
@@ -49,6 +86,7 @@ pub(crate) struct Board {
     slots: Mutex<Vec<(String, CountSlots)>>,
     endpoints: Mutex<Vec<ViewEndpoints>>,
     queues: Mutex<Option<(Instant, Vec<QueueView>, u64)>>,
+    trainings: Mutex<HashMap<u64, ViewTraining>>,
 }
 
 #[derive(Default)]
@@ -64,6 +102,14 @@ struct Shown {
     planners: u32,
 }
 
+impl Shown {
+    /// How long it is shown without a planner.
+    fn lasts(&self) -> Duration {
+        let paused = self.view.as_ref().is_some_and(|view| view.state == RunState::Paused);
+        if paused { PAUSED_FOR } else { ENDED_FOR }
+    }
+}
+
 /// A try in work, for as long as this lives.
 pub(crate) struct OpenTry {
     board: Arc<Board>,
@@ -74,6 +120,24 @@ pub(crate) struct OpenTry {
 pub(crate) struct PlannedRun {
     board: Arc<Board>,
     run: RunId,
+}
+
+/// A training job at work, for as long as this lives.
+pub struct ShownTraining(Option<(Arc<Board>, u64)>);
+
+impl ShownTraining {
+    /// Nobody looks.
+    pub(crate) fn nobody() -> Self {
+        Self(None)
+    }
+}
+
+impl Drop for ShownTraining {
+    fn drop(&mut self) {
+        if let Some((board, number)) = &self.0 {
+            lock(&board.trainings).remove(number);
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -98,9 +162,29 @@ impl Board {
     }
 
     pub(crate) fn counted(&self, run: &RunId, view: RunView) {
-        if let Some(shown) = lock(&self.runs).get_mut(run) {
-            (shown.view, shown.told) = (Some(view), Instant::now());
+        let mut runs = lock(&self.runs);
+        let now = Instant::now();
+        // Of other runs than paused ones whoever plans them tells.
+        if view.state == RunState::Paused {
+            runs.entry(run.clone()).or_insert(Shown { view: None, told: now, planners: 0 });
         }
+        if let Some(shown) = runs.get_mut(run) {
+            (shown.view, shown.told) = (Some(view), now);
+        }
+    }
+
+    /// A training job is at work.
+    pub(crate) fn trains(self: &Arc<Self>, view: ViewTraining) -> ShownTraining {
+        let mut tries = lock(&self.tries);
+        tries.last += 1;
+        let number = tries.last;
+        lock(&self.trainings).insert(number, view);
+        ShownTraining(Some((Arc::clone(self), number)))
+    }
+
+    /// Training jobs at work.
+    pub(crate) fn trainings(&self) -> Vec<TrainingView> {
+        lock(&self.trainings).values().map(|view| view()).collect()
     }
 
     pub(crate) fn show_slots(&self, stage: &str, slots: CountSlots) {
@@ -118,7 +202,7 @@ impl Board {
     /// Runs that this process plans, or planned until a moment ago.
     pub(crate) fn runs(&self) -> Vec<(RunId, RunView)> {
         let mut runs = lock(&self.runs);
-        runs.retain(|_, shown| shown.planners > 0 || shown.told.elapsed() < ENDED_FOR);
+        runs.retain(|_, shown| shown.planners > 0 || shown.told.elapsed() < shown.lasts());
         let fresh = runs.iter().filter(|(_, shown)| shown.planners == 0 || shown.told.elapsed() < NEWS_FOR);
         fresh.filter_map(|(run, shown)| Some((run.clone(), shown.view.clone()?))).collect()
     }
@@ -192,12 +276,12 @@ impl Drop for PlannedRun {
 #[cfg(test)]
 mod tests {
     use agentwrite::config::Limits;
-    use agentwrite::ports::{RunState, Totals};
+    use agentwrite::ports::Totals;
 
     use super::*;
 
     fn view(state: RunState) -> RunView {
-        RunView { state, totals: Totals::default(), limits: Limits::default() }
+        RunView { state, reason: None, totals: Totals::default(), limits: Limits::default() }
     }
 
     #[test]
@@ -231,5 +315,32 @@ mod tests {
         board.counted(&run, view(RunState::Done));
         drop(planned);
         assert_eq!(board.runs()[0].1.state, RunState::Done);
+    }
+
+    #[test]
+    fn a_paused_run_is_shown_while_somebody_says_so() {
+        let board = Arc::<Board>::default();
+        let run = RunId::new("run_a");
+        let paused = RunView { reason: Some("budget".to_owned()), ..view(RunState::Paused) };
+        board.counted(&run, paused);
+        assert_eq!(board.runs()[0].1.reason.as_deref(), Some("budget"), "also by a process that never planned it");
+        let age = |by: Duration| {
+            let mut runs = lock(&board.runs);
+            let told = &mut runs.get_mut(&run).unwrap().told;
+            *told = told.checked_sub(by).unwrap();
+        };
+        age(PAUSED_FOR / 2);
+        assert_eq!(board.runs().len(), 1);
+        age(PAUSED_FOR);
+        assert!(board.runs().is_empty(), "it goes on elsewhere, or has ended");
+    }
+
+    #[test]
+    fn a_training_job_is_shown_while_it_is_at_work() {
+        let board = Arc::<Board>::default();
+        let shown = board.trains(Box::new(|| TrainingView { job: "trn_a".to_owned(), ..TrainingView::default() }));
+        assert_eq!(board.trainings()[0].job, "trn_a");
+        drop(shown);
+        assert!(board.trainings().is_empty());
     }
 }

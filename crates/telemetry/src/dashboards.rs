@@ -46,7 +46,11 @@ pub fn alerts_in_words() -> String {
 
 /// An expression as Prometheus takes it: Grafana's variables with values of their own.
 pub fn filled(expression: &str, interval: &str) -> String {
-    expression.replace("$__rate_interval", interval).replace("$__range", interval).replace("$run", ".*")
+    expression
+        .replace("$__rate_interval", interval)
+        .replace("$__range", interval)
+        .replace("$run", ".*")
+        .replace("$training", ".*")
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ mod samples;
 mod signals;
 mod spans;
 
-pub use board::{EndpointView, QueueView};
+pub use board::{EndpointView, QueueView, ShownTraining, TrainingView};
 pub use logs::LogLayer;
 pub use observer::Watching;
 pub use page::MetricsPage;
@@ -145,6 +145,11 @@ impl Telemetry {
         if let Some(inner) = &self.0 {
             inner.board.show_endpoints(Box::new(endpoints));
         }
+    }
+
+    /// How a training job stands, read when somebody looks, for as long as what is returned lives.
+    pub fn show_training(&self, training: impl Fn() -> TrainingView + Send + Sync + 'static) -> ShownTraining {
+        self.0.as_ref().map_or_else(ShownTraining::nobody, |inner| inner.board.trains(Box::new(training)))
     }
 
     /// How queues stand, as the broker said just now; forgotten unless said again within a minute.

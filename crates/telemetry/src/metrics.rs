@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentwrite::failure::ErrorCode;
-use agentwrite::ports::{Rescued, RunView, SampleEnd, Try};
+use agentwrite::ids::RunId;
+use agentwrite::ports::{Rescued, RunState, RunView, SampleEnd, Try};
 use agentwrite::sample::SampleState;
 use agentwrite::task::{Kind, Outcome};
 use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider as _};
@@ -15,7 +16,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::Registry;
 
 use crate::TelemetryError;
-use crate::board::Board;
+use crate::board::{Board, TrainingView};
 use crate::names::{self, Metric, SCOPE, Sort, attribute};
 use crate::otlp::exporter_error;
 use crate::room::Losses;
@@ -312,7 +313,46 @@ fn gauges(meter: &Meter, board: &Arc<Board>) {
             values.collect()
         });
     }
+    let own = Arc::clone(board);
+    gauge(meter, &names::RUN_PAUSED, move || {
+        let paused = own.runs().into_iter().filter(|(_, view)| view.state == RunState::Paused);
+        let labels = |run: RunId, reason: Option<String>| {
+            let reason = reason.unwrap_or_else(|| "unknown".to_owned());
+            vec![label(attribute::RUN, run.as_str().to_owned()), label(attribute::REASON, reason)]
+        };
+        paused.map(|(run, view)| (1.0, labels(run, view.reason))).collect()
+    });
     of_process(meter, board);
+    of_trainings(meter, board);
+}
+
+fn of_trainings(meter: &Meter, board: &Arc<Board>) {
+    type OfTraining = fn(&TrainingView) -> Option<f64>;
+    let job = |view: &TrainingView| label(attribute::TRAINING, view.job.clone());
+    let own = Arc::clone(board);
+    gauge(meter, &names::TRAINING_PHASE, move || {
+        own.trainings().iter().map(|view| (1.0, vec![job(view), label(attribute::PHASE, view.phase)])).collect()
+    });
+    let values: &[(&Metric, OfTraining)] = &[
+        (&names::TRAINING_STEP, |view| Some(view.step as f64)),
+        (&names::TRAINING_STEPS, |view| view.steps.map(|steps| steps as f64)),
+        (&names::TRAINING_CHECKPOINT, |view| view.checkpoint.map(|step| step as f64)),
+        (&names::TRAINING_LOSS, |view| view.loss),
+        (&names::TRAINING_RATE, |view| view.learning_rate),
+        (&names::TRAINING_TOKENS, |view| Some(view.tokens as f64)),
+        (&names::TRAINING_SPEED, |view| view.tokens_per_second),
+        (&names::TRAINING_MEMORY, |view| view.memory_bytes.map(|bytes| bytes as f64)),
+        (&names::TRAINING_SHARDS, |view| Some(view.shards as f64)),
+        (&names::TRAINING_ROUND, |view| Some(f64::from(view.round))),
+        (&names::TRAINING_SESSIONS, |view| Some(f64::from(view.sessions))),
+        (&names::TRAINING_REDONE, |view| Some(view.redone_steps as f64)),
+    ];
+    for (metric, read) in values {
+        let (own, read) = (Arc::clone(board), *read);
+        gauge(meter, metric, move || {
+            own.trainings().iter().filter_map(|view| Some((read(view)?, vec![job(view)]))).collect()
+        });
+    }
 }
 
 fn of_process(meter: &Meter, board: &Arc<Board>) {

@@ -1,7 +1,8 @@
 //! Every name that leaves the process: of spans, of their attributes, of metrics. The conventions of GenAI are still moving
 //! (state of 1.41.1, plus the workflow's duration): this is the one place that follows them.
 //!
-//! Ids stand on spans and log lines, never on metrics; but for the run's, on the gauges of runs at work.
+//! Ids stand on spans and log lines, never on metrics; but for the run's and the training job's, on the gauges of what is at
+//! work.
 
 /// The instrumentation scope.
 pub const SCOPE: &str = "longhand";
@@ -59,6 +60,9 @@ pub mod attribute {
     pub const QUEUE: &str = "queue";
     pub const SIGNAL: &str = "signal";
     pub const WHAT: &str = "what";
+    pub const REASON: &str = "reason";
+    pub const TRAINING: &str = "longhand.training.id";
+    pub const PHASE: &str = "phase";
     /// What Phoenix goes by for spans that it has no rule for.
     pub const OPENINFERENCE_KIND: &str = "openinference.span.kind";
 }
@@ -165,6 +169,8 @@ metrics! {
     RUN_SAMPLES = "longhand.run.samples", "{sample}", Sort::Gauge, "longhand_run_samples";
     /// 1 for the state that a run is in.
     RUN_STATE = "longhand.run.state", "{run}", Sort::Gauge, "longhand_run_state";
+    /// 1 for a run that is paused, by why.
+    RUN_PAUSED = "longhand.run.paused", "{run}", Sort::Gauge, "longhand_run_paused";
     /// Cost of a run as the store counts it: settled, and reserved by calls that are open or whose worker is gone.
     RUN_COST = "longhand.run.cost.usd", "{USD}", Sort::Gauge, "longhand_run_cost_usd";
     /// Most that a run may cost; absent without a cap.
@@ -189,6 +195,32 @@ metrics! {
     QUEUE_CONSUMERS = "longhand.queue.consumers", "{consumer}", Sort::Gauge, "longhand_queue_consumers";
     /// Messages that were given up, as the broker counts them.
     DEAD_LETTERS = "longhand.queue.dead_letters", "{message}", Sort::Gauge, "longhand_queue_dead_letters";
+    /// 1 for what the trainer of a job is doing.
+    TRAINING_PHASE = "longhand.training.phase", "{job}", Sort::Gauge, "longhand_training_phase";
+    /// Optimizer steps of a training job that are done, of all rounds.
+    TRAINING_STEP = "longhand.training.step", "{step}", Sort::Gauge, "longhand_training_step";
+    /// Optimizer steps of a training job up to the end of its round, once that is planned.
+    TRAINING_STEPS = "longhand.training.steps", "{step}", Sort::Gauge, "longhand_training_steps";
+    /// Step of the last checkpoint of a training job; what came after it is lost with its process.
+    TRAINING_CHECKPOINT = "longhand.training.checkpoint_step", "{step}", Sort::Gauge, "longhand_training_checkpoint_step";
+    /// Loss of a training job at its last step.
+    TRAINING_LOSS = "longhand.training.loss", "{loss}", Sort::Gauge, "longhand_training_loss";
+    /// Learning rate of a training job at its last step.
+    TRAINING_RATE = "longhand.training.learning_rate", "{rate}", Sort::Gauge, "longhand_training_learning_rate";
+    /// Tokens trained in the round of a training job.
+    TRAINING_TOKENS = "longhand.training.tokens", "{token}", Sort::Gauge, "longhand_training_tokens";
+    /// Tokens a second of a training job, as its backend says.
+    TRAINING_SPEED = "longhand.training.tokens_per_second", "{token}", Sort::Gauge, "longhand_training_tokens_per_second";
+    /// Peak memory of the busiest device of a training job.
+    TRAINING_MEMORY = "longhand.training.memory", "By", Sort::Gauge, "longhand_training_memory_bytes";
+    /// Shards in the round of a training job.
+    TRAINING_SHARDS = "longhand.training.shards", "{shard}", Sort::Gauge, "longhand_training_shards";
+    /// Round of a training job, from 1.
+    TRAINING_ROUND = "longhand.training.round", "{round}", Sort::Gauge, "longhand_training_round";
+    /// Starts of the backend of a training job.
+    TRAINING_SESSIONS = "longhand.training.sessions", "{session}", Sort::Gauge, "longhand_training_sessions";
+    /// Steps of a training job that were done again.
+    TRAINING_REDONE = "longhand.training.redone_steps", "{step}", Sort::Gauge, "longhand_training_redone_steps";
 }
 
 /// What others measure and dashboards show: RabbitMQ's own, and Prometheus' of its targets.

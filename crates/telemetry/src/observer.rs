@@ -129,4 +129,10 @@ impl Observer for Watch {
             metrics.shard_published();
         }
     }
+
+    fn range_closed(&self, run: &RunId, ordinals: (u64, u64)) {
+        if self.inner.spans.is_some() {
+            self.tell_end(Ended::Cancelled(run.clone(), ordinals));
+        }
+    }
 }

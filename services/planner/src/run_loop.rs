@@ -263,10 +263,15 @@ impl Planner {
     /// How the run stands, for whoever watches.
     async fn tell(&self, state: RunState) {
         let Some(observer) = &self.parts.observer else { return };
+        let reason = if state == RunState::Paused {
+            self.parts.runs.run(&self.settings.run).await.ok().flatten().and_then(|run| run.reason)
+        } else {
+            None
+        };
         match self.parts.report.totals(&self.settings.run).await {
             Ok(totals) => {
                 let limits = *self.settings.limits.borrow();
-                observer.counted(&self.settings.run, RunView { state, totals, limits });
+                observer.counted(&self.settings.run, RunView { state, reason, totals, limits });
             }
             Err(error) => tracing::debug!(%error, "the run could not be counted for who watches"),
         }

@@ -326,6 +326,7 @@ impl Packer {
             for sample in shard.members.iter().filter(|sample| !desk.told.remove(sample)) {
                 observer.sample_ended_before(run, sample);
             }
+            observer.range_closed(run, shard.ordinals);
         }
         if rows > 0 {
             self.parts.finished.ring();

@@ -47,6 +47,34 @@ pub fn promtool(folder: &Path, args: &[&str]) -> Output {
     Command::new(program("promtool")).args(args).current_dir(folder).output().expect("promtool runs")
 }
 
+/// What is scraped under one name.
+#[derive(Debug, Clone)]
+pub struct Job<'a> {
+    /// The label `job`.
+    pub name: &'a str,
+    /// `host:port` of each process.
+    pub targets: Vec<String>,
+    /// The page.
+    pub path: &'a str,
+    /// Families that RabbitMQ is asked for.
+    pub families: &'a [&'a str],
+}
+
+impl<'a> Job<'a> {
+    /// `/metrics` of some processes.
+    pub fn new(name: &'a str, targets: Vec<String>) -> Self {
+        Self { name, targets, path: "/metrics", families: &[] }
+    }
+
+    fn configuration(&self) -> String {
+        let Self { name, targets, path, families } = self;
+        format!(
+            "  - {{ job_name: {name}, metrics_path: {path}, params: {{ family: {families:?} }}, static_configs: \
+             [{{ targets: {targets:?} }}] }}\n"
+        )
+    }
+}
+
 /// A server; ended when dropped.
 #[derive(Debug)]
 pub struct Prometheus {
@@ -56,13 +84,11 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts one that scrapes these addresses every second. Its data is in a temporary folder.
-    pub fn start(targets: &[String]) -> Self {
+    /// Starts one that scrapes every second. Its data is in a temporary folder.
+    pub fn start(jobs: &[Job<'_>]) -> Self {
         let folder = TempDir::new().expect("a temporary folder can be made");
-        let config = format!(
-            "global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\n\
-             scrape_configs:\n  - job_name: longhand\n    static_configs: [{{ targets: {targets:?} }}]\n"
-        );
+        let jobs: String = jobs.iter().map(Job::configuration).collect();
+        let config = format!("global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\nscrape_configs:\n{jobs}");
         let path = folder.path().join("prometheus.yml");
         std::fs::write(&path, config).expect("the configuration");
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr()).expect("a free port");

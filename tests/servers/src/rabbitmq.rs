@@ -51,13 +51,24 @@ impl RabbitMq {
     /// A node of one's own, gone when dropped. Installs the package where it is missing and this process may do that.
     pub fn start() -> RabbitMq {
         install::ensure();
-        RabbitMq { place: Place::Private(Box::new(Node::start(false))) }
+        RabbitMq { place: Place::Private(Box::new(Node::start(false, false))) }
     }
 
     /// The same, which also speaks TLS ([`RabbitMq::tls_url`]), by a certificate of its own ([`RabbitMq::authority`]).
     pub fn start_with_tls() -> RabbitMq {
         install::ensure();
-        RabbitMq { place: Place::Private(Box::new(Node::start(true))) }
+        RabbitMq { place: Place::Private(Box::new(Node::start(true, false))) }
+    }
+
+    /// The same, which also shows its metrics ([`RabbitMq::metrics`]).
+    pub fn start_with_metrics() -> RabbitMq {
+        install::ensure();
+        RabbitMq { place: Place::Private(Box::new(Node::start(false, true))) }
+    }
+
+    /// `host:port` of a node's metrics.
+    pub fn metrics(&self) -> String {
+        self.node().metrics()
     }
 
     /// Where a node with TLS listens for it, without what to trust.

@@ -1,4 +1,4 @@
-//! The one HTTP request that tests make themselves: a GET of a small JSON body.
+//! The one HTTP request that tests make themselves: a GET of a small body.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -11,6 +11,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// GETs `path` of `address` (`host:port`) and parses the body as JSON, whatever the status.
 pub fn get(address: &str, path: &str) -> io::Result<Value> {
+    serde_json::from_str(&get_text(address, path)?).map_err(io::Error::other)
+}
+
+/// GETs `path` of `address` (`host:port`): the body, whatever the status.
+pub fn get_text(address: &str, path: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     // HTTP/1.0: the server closes the connection after the body and does not chunk it.
@@ -19,6 +24,5 @@ pub fn get(address: &str, path: &str) -> io::Result<Value> {
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
-    serde_json::from_str(body).map_err(io::Error::other)
+    Ok(answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
 }

@@ -6,6 +6,7 @@
 //! that is looked at again and again, with a deadline, and never a fixed sleep.
 
 mod child;
+mod collector;
 mod disk;
 mod fleet;
 mod folder;
@@ -18,10 +19,11 @@ mod until;
 
 pub use agentwrite::sample::SampleState;
 pub use child::{Child, Ended, Signal, Usage};
+pub use collector::Collector;
 pub use disk::SmallDisk;
 pub use fleet::{Fleet, FleetStore};
 pub use folder::{Folder, StoreView};
-pub use http::get;
+pub use http::{get, get_text};
 pub use instructions::{fixed_sections, sections, write_lines};
 pub use proxy::{Proxy, Weather, host_and_port};
 pub use run::Run;

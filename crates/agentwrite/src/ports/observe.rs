@@ -48,6 +48,8 @@ pub enum SampleEnd {
 pub struct RunView {
     /// Where it stands.
     pub state: RunState,
+    /// Why it is paused.
+    pub reason: Option<String>,
     /// Its counters.
     pub totals: Totals,
     /// Its limits.
@@ -66,7 +68,7 @@ pub trait Observer: Send + Sync {
     fn sample_ended_before(&self, run: &RunId, sample: &SampleId);
     /// This process plans a run, for as long as what is returned lives.
     fn plans(&self, run: &RunId) -> Box<dyn Send>;
-    /// A planned run was counted.
+    /// A run that this process plans, or one that is paused and that nobody plans, was counted.
     fn counted(&self, run: &RunId, view: RunView);
     /// Messages that their own process did not send within a second.
     fn relayed(&self, messages: u64);
@@ -74,4 +76,6 @@ pub trait Observer: Send + Sync {
     fn rescued(&self, run: &RunId, rescued: &Rescued);
     /// A shard was published.
     fn shard_published(&self, rows: u64);
+    /// The range from the first to the last of these ordinals is closed: its samples that were cancelled have ended too.
+    fn range_closed(&self, run: &RunId, ordinals: (u64, u64));
 }

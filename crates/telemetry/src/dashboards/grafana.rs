@@ -26,12 +26,24 @@ pub(super) fn json(dashboard: &Dashboard) -> String {
                 "query": {"query": "label_values(longhand_run_samples, longhand_run_id)", "refId": "run"},
                 "refresh": 2, "multi": true, "includeAll": true, "allValue": ".*",
                 "current": {"text": "All", "value": "$__all"},
+                "hide": if uses(dashboard, "$run") { 0 } else { 2 },
+            },
+            {
+                "name": "training", "label": "Training", "type": "query", "datasource": source(),
+                "query": {"query": "label_values(longhand_training_step, longhand_training_id)", "refId": "training"},
+                "refresh": 2, "multi": true, "includeAll": true, "allValue": ".*",
+                "current": {"text": "All", "value": "$__all"},
+                "hide": if uses(dashboard, "$training") { 0 } else { 2 },
             },
         ]},
         "links": [{"title": "Longhand", "type": "dashboards", "tags": ["longhand"], "keepTime": true, "includeVars": true}],
         "panels": panels(dashboard.panels),
     });
     format!("{document:#}\n")
+}
+
+fn uses(dashboard: &Dashboard, variable: &str) -> bool {
+    dashboard.panels.iter().flat_map(|panel| panel.queries).any(|query| query.expression.contains(variable))
 }
 
 fn source() -> Value {

@@ -25,7 +25,7 @@ pub async fn run(config_file: Option<&Path>, args: &ServeArgs) -> Result<Exit, F
     let (settings, _) = settings::load(config_file, flags)?;
     if args.role == ServeRole::Trainer {
         let watch = Watch::start(&settings, service(args.role))?;
-        let served = crate::commands::train::serve::run(&settings).await;
+        let served = crate::commands::train::serve::run(&settings, &watch).await;
         watch.finish().await;
         return served;
     }

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use agentwrite::config::Limits;
 use agentwrite::ids::{OwnerId, RunId};
-use agentwrite::ports::{Run, RunState, RunStore, StoreError};
+use agentwrite::ports::{ReportStore, Run, RunState, RunStore, RunView, StoreError};
 use task_queue::{Ear, RabbitMq, Wire, Words};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,8 @@ use crate::wiring::Bells;
 
 /// How often the store is asked for its runs.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often whoever watches is told of runs that are paused.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 /// How often the last shards of a run are tried again.
 const TRY_AGAIN_EVERY: Duration = Duration::from_secs(8);
 /// How long rings of one process are gathered for all runs.
@@ -65,9 +67,18 @@ impl Runs {
         let mut known = HashMap::new();
         let far = Bells::new();
         let wire = self.wire(&far);
+        let mut told = None;
         while !self.shared.wiring.drain.is_cancelled() {
             match self.look().await {
-                Ok((runs, shares)) => runs.into_iter().for_each(|run| self.look_after(&mut known, &run, &shares)),
+                Ok((runs, shares)) => {
+                    if self.plans && told.is_none_or(|told: Instant| told.elapsed() >= TELL_EVERY) {
+                        told = Some(Instant::now());
+                        self.tell_paused(&runs).await;
+                    }
+                    for run in &runs {
+                        self.look_after(&mut known, run, &shares);
+                    }
+                }
                 Err(error) => tracing::warn!(%error, "the runs could not be read; trying again"),
             }
             let plan = || known.values().for_each(|run| run.bells.planner.ring());
@@ -96,6 +107,20 @@ impl Runs {
         }
         self.loops.close();
         self.loops.wait().await;
+    }
+
+    /// Nobody plans a paused run, and yet somebody must say that it is there.
+    async fn tell_paused(&self, runs: &[Run]) {
+        let Some(observer) = &self.shared.wiring.observer else { return };
+        for run in runs.iter().filter(|run| run.state == RunState::Paused) {
+            match self.shared.store.totals(&run.id).await {
+                Ok(totals) => {
+                    let view = RunView { state: run.state, reason: run.reason.clone(), totals, limits: run.limits };
+                    observer.counted(&run.id, view);
+                }
+                Err(error) => tracing::debug!(run = %run.id, %error, "a paused run could not be counted"),
+            }
+        }
     }
 
     /// Tells the other processes what this one's workers ring for, and rings `far` for theirs.

@@ -1,13 +1,20 @@
 //! Dashboards and alerts: `promtool` reads the rules and tries them on recorded series (`deploy/prometheus/tests`); every panel
-//! of a live run shows something (`make dashboards-live`).
+//! of a live fleet shows something (`make dashboards-live`).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use harness::process::{fixed_sections, get, until_some};
-use servers::prometheus::{Prometheus, promtool};
+use harness::process::{Child, fixed_sections, get, until, until_some};
+use servers::postgres::Postgres;
+use servers::prometheus::{Job, Prometheus, promtool};
+use servers::rabbitmq::RabbitMq;
 use telemetry::dashboards::{DASHBOARDS, filled};
 
-use crate::{MOST, longhand, root, run, scratch, simulator};
+use crate::serving::of_fleet;
+use crate::training::with_fake;
+use crate::{MOST, longhand, root, scratch, simulator};
+
+/// Until when every panel shows something.
+const PANELS_WITHIN: Duration = Duration::from_secs(90);
 
 #[test]
 fn the_rules_are_rules_and_call_when_they_should() {
@@ -41,46 +48,80 @@ fn the_rules_are_rules_and_call_when_they_should() {
     assert!(!promtool(folder, &["test", "rules", "prometheus/tests/longhand.yml"]).status.success());
 }
 
-/// What only a broker shows: no panel of a run in one process has it.
-fn is_of_a_broker(expression: &str) -> bool {
-    expression.contains("rabbitmq_") || expression.contains("longhand_queue_")
-}
-
-/// A run in one process with faults, a price and a cap, scraped by Prometheus: every panel shows something.
-#[test]
-#[ignore = "half a minute with a server of its own: make dashboards-live"]
-fn every_panel_shows_something_of_a_live_run() {
-    let scratch = scratch();
-    let rows = fixed_sections(scratch.path(), "rows.jsonl", 400, 4, 200);
-    let endpoint =
-        simulator(&["--latency-ms", "200", "--cache-tokens", "2000000", "--faults", "reset=0.05,refusal=0.05"]);
-    let working = run(&endpoint, &rows, &scratch.path().join("out"))
-        .args(["--concurrency", "16", "--metrics", "127.0.0.1:0", "--shard-size", "8"])
-        .args(["--max-cost", "1000", "--price-in", "1", "--price-out", "2", "--yes"])
-        .start();
-    let page = until_some(MOST, "the run says where its metrics are", || {
-        let printed = working.stderr();
+/// Where a process shows its metrics.
+fn page(process: &Child) -> String {
+    until_some(MOST, "a process says where its metrics are", || {
+        let printed = process.stderr();
         let line = printed.lines().find_map(|line| line.strip_prefix("metrics at http://"))?;
         line.strip_suffix("/metrics").map(str::to_owned)
-    });
-    let prometheus = Prometheus::start(&[page]);
-    let queries: Vec<(&str, String)> = DASHBOARDS
-        .iter()
-        .flat_map(|dashboard| dashboard.panels)
-        .flat_map(|panel| {
-            panel.queries.iter().map(|query| (panel.title, filled(query.expression, "20s").replace("[30m]", "[20s]")))
+    })
+}
+
+/// A fleet with faults, a price and a cap, one of its writers killed, and a trainer on its shards; its processes and its broker
+/// scraped by Prometheus: every panel of every dashboard shows something. None is left out, and no query is changed but for its
+/// window.
+#[test]
+#[ignore = "a minute with servers of its own: make dashboards-live"]
+fn every_panel_shows_something_of_a_live_fleet() {
+    let scratch = scratch();
+    let rows = fixed_sections(scratch.path(), "rows.jsonl", 600, 4, 200);
+    let broker = RabbitMq::start_with_metrics();
+    let database = Postgres::shared().database(None);
+    let shards = scratch.path().join("shards");
+    let endpoint =
+        simulator(&["--latency-ms", "200", "--cache-tokens", "2000000", "--faults", "reset=0.05,refusal=0.05"]);
+    let command = |args: &[&str]| of_fleet(longhand(args), &database.url(), &broker.url(), &shards);
+    command(&["migrate"]).finish(MOST).expect_code(0);
+    let serve = |role: &str| command(&["serve", role, "--metrics", "127.0.0.1:0"]);
+    let caller = |role: &str| serve(role).args(["--base-url", endpoint.url(), "--concurrency", "8"]).start();
+    let (planner, packer, writer) = (caller("planner"), serve("shard-packer").start(), caller("section-writer"));
+    let trainer = with_fake(serve("trainer"), "every=2,step_ms=1000").start();
+    let processes: Vec<String> = [&planner, &packer, &writer, &trainer].map(page).into();
+
+    let doomed = caller("section-writer");
+    page(&doomed);
+    let submit = command(&["submit", rows.to_str().expect("a path"), "--model", "simulated", "--shard-size", "8"]);
+    let run = submit
+        .args(["--concurrency", "16", "--max-cost", "1000", "--price-in", "1", "--price-out", "2", "--yes"])
+        .finish(MOST)
+        .expect_code(0)
+        .stdout;
+    let train = command(&["train", "sft", run.trim(), "--model", "base", "--stream", "--detach", "--out"]);
+    train.arg(scratch.path().join("model")).finish(MOST).expect_code(0);
+    until(MOST, "the run is at work", || database.sql("select count(*) from section").trim() != "0");
+    doomed.kill();
+
+    let of_queues = Job {
+        path: "/metrics/detailed",
+        families: &["queue_coarse_metrics"],
+        ..Job::new("rabbitmq-queues", vec![broker.metrics()])
+    };
+    let jobs = [Job::new("longhand", processes), Job::new("rabbitmq", vec![broker.metrics()]), of_queues];
+    let prometheus = Prometheus::start(&jobs);
+    let queries = DASHBOARDS.iter().flat_map(|dashboard| {
+        dashboard.panels.iter().flat_map(|panel| {
+            let what = format!("{}, {}", dashboard.title, panel.title);
+            let filled = |expression| filled(expression, "20s").replace("[30m]", "[20s]");
+            panel.queries.iter().map(move |query| (what.clone(), filled(query.expression)))
         })
-        .filter(|(_, expression)| !is_of_a_broker(expression))
-        .collect();
-    assert!(queries.len() > 40, "{}", queries.len());
-    for (title, expression) in queries {
-        until_some(Duration::from_secs(40), &format!("{title} shows something: {expression}"), || {
-            let answer = get(prometheus.address(), &format!("/api/v1/query?query={}", encoded(&expression))).ok()?;
-            let values = answer["data"]["result"].as_array()?.iter().filter_map(|it| it["value"][1].as_str());
-            values.filter(|value| *value != "NaN").count().checked_sub(1)
-        });
+    });
+    let mut silent: Vec<(String, String)> = queries.collect();
+    assert!(silent.len() > 60, "{}", silent.len());
+    let shows = |expression: &str| {
+        let answer = get(prometheus.address(), &format!("/api/v1/query?query={}", encoded(expression))).ok();
+        let values = answer.as_ref().and_then(|answer| answer["data"]["result"].as_array()).into_iter().flatten();
+        values.filter_map(|it| it["value"][1].as_str()).any(|value| value != "NaN")
+    };
+    // All at once: a panel that shows something early may be silent when another one's turn comes.
+    let since = Instant::now();
+    while !silent.is_empty() {
+        silent.retain(|(_, expression)| !shows(expression));
+        assert!(since.elapsed() < PANELS_WITHIN, "they show nothing: {silent:#?}");
+        std::thread::sleep(Duration::from_millis(500));
     }
-    working.kill();
+    for child in [planner, packer, writer, trainer] {
+        child.kill();
+    }
 }
 
 /// For a URL's query.

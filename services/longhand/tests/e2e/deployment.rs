@@ -2,6 +2,7 @@
 //! them where there is one.
 
 mod composition;
+mod observability;
 mod rules;
 
 use std::collections::BTreeSet;
@@ -18,7 +19,8 @@ fn every_service_is_healthy_bounded_closed_and_pinned() {
     let compose = parse(&file("docker-compose.yml"));
     let names: Vec<_> = services(&compose).map(|(name, _)| name.clone()).collect();
     for name in
-        ["postgres", "rabbitmq", "migrate", "planner", "section-writer", "shard-packer", "simulator", "submit", "minio"]
+        "postgres rabbitmq migrate planner section-writer shard-packer simulator submit minio prometheus tempo grafana"
+            .split(' ')
     {
         assert!(names.iter().any(|known| known == name), "{name} is not among {names:?}");
     }
@@ -40,6 +42,8 @@ fn a_planted_fault_is_found() {
         ("image: rabbitmq:4.3.5", "image: rabbitmq", "rabbitmq:latest is not pinned"),
         ("minio:RELEASE.2025-09-07T16-13-09Z", "minio:RELEASE", "minio:RELEASE is not pinned"),
         ("image: postgres:17.12-trixie", "image: postgres:17", "postgres:17 is not pinned"),
+        ("prom/prometheus:v3.14.0", "prom/prometheus:v3", "prometheus:v3 is not pinned"),
+        ("./deploy/tempo/tempo.yml", "./deploy/tempo/temp.yml", "mounts ./deploy/tempo/temp.yml, which is not there"),
         (
             "POSTGRES_PASSWORD_FILE: /run/secrets/superuser",
             "POSTGRES_PASSWORD: geheim",

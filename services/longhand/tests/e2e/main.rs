@@ -20,6 +20,7 @@ mod servers_of_the_fleet;
 mod serving;
 mod signals;
 mod storage;
+mod telling;
 mod training;
 
 use std::path::{Path, PathBuf};

@@ -59,7 +59,7 @@ impl Job {
 }
 
 /// The fake backend, impatient as a test is.
-fn with_fake(run: Run, fake: &str) -> Run {
+pub fn with_fake(run: Run, fake: &str) -> Run {
     let script = root().join("services/longhand/tests/e2e/training/fake_backend.py");
     run.env("LONGHAND__TRAIN__BACKEND", format!("[\"python3\", {:?}]", script.display().to_string()))
         .env("LONGHAND__TRAIN__RESTART_SECONDS", "0")

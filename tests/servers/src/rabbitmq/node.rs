@@ -39,6 +39,8 @@ pub(super) struct Node {
     amqp: u16,
     /// If it speaks TLS.
     amqps: Option<u16>,
+    /// If it shows metrics.
+    metrics: Option<u16>,
     distribution: u16,
     names: u16,
     server: Mutex<Option<Child>>,
@@ -48,10 +50,10 @@ pub(super) struct Node {
 
 impl Node {
     /// Makes the folder, starts the name service and the node, and waits until it speaks AMQP.
-    pub(super) fn start(tls: bool) -> Self {
+    pub(super) fn start(tls: bool, metrics: bool) -> Self {
         let folder =
             tempfile::Builder::new().prefix("longhand-rabbitmq-").tempdir().expect("a temporary folder").keep();
-        let [amqp, amqps, distribution, names] = free_ports();
+        let [amqp, amqps, shown, distribution, names] = free_ports();
         let watchdog = Command::new("sh")
             .args(["-c", WATCHDOG, "watchdog"])
             .arg(&folder)
@@ -64,6 +66,7 @@ impl Node {
             folder,
             amqp,
             amqps: tls.then_some(amqps),
+            metrics: metrics.then_some(shown),
             distribution,
             names,
             server: Mutex::default(),
@@ -86,7 +89,13 @@ impl Node {
         fs::write(&cookie, format!("LONGHAND{}", name.to_uppercase())).expect("the cookie");
         fs::set_permissions(&cookie, fs::Permissions::from_mode(0o400)).expect("the cookie's mode");
         fs::write(self.folder.join("env.conf"), "").expect("the environment file");
-        fs::write(self.folder.join("plugins"), "[].\n").expect("the list of plugins");
+        let plugins = if self.metrics.is_some() { "[rabbitmq_prometheus].\n" } else { "[].\n" };
+        fs::write(self.folder.join("plugins"), plugins).expect("the list of plugins");
+        if let Some(port) = self.metrics {
+            let place =
+                format!("[{{rabbitmq_prometheus, [{{tcp_config, [{{port, {port}}}, {{ip, \"127.0.0.1\"}}]}}]}}].\n");
+            fs::write(self.folder.join("advanced.config"), place).expect("the plugin's configuration");
+        }
         let mut configuration = self.configuration();
         if let Some(port) = self.amqps {
             configuration.push_str(&tls(port, &Certificate::make(&self.folder)));
@@ -247,6 +256,10 @@ impl Node {
         format!("amqps://{user}:{password}@127.0.0.1:{port}/{vhost}")
     }
 
+    pub(super) fn metrics(&self) -> String {
+        format!("127.0.0.1:{}", self.metrics.expect("a node with metrics"))
+    }
+
     pub(super) fn authority(&self) -> PathBuf {
         self.folder.join("ca.pem")
     }
@@ -323,7 +336,7 @@ fn server_user() -> (u32, u32) {
 }
 
 /// Free ports below the range of outgoing connections: none of those may take one while the node is down.
-fn free_ports() -> [u16; 4] {
+fn free_ports() -> [u16; 5] {
     // Two nodes that this process starts at once must not find the same ports free.
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
@@ -335,8 +348,8 @@ fn free_ports() -> [u16; 4] {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
         let port = 10_000 + (first.wrapping_add(step) % span) as u16;
         held.extend(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok().map(|listener| (port, listener)));
-        if let [(one, _), (two, _), (three, _), (four, _)] = held[..] {
-            return [one, two, three, four];
+        if let [(one, _), (two, _), (three, _), (four, _), (five, _)] = held[..] {
+            return [one, two, three, four, five];
         }
     }
     panic!("no free ports");

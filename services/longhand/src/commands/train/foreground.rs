@@ -8,8 +8,10 @@ use std::time::Duration;
 use agentwrite::ids::{OwnerId, TrainingId};
 use agentwrite::ports::{Training, TrainingState};
 use serde_json::{Map, Value, json};
+use telemetry::{Telemetry, TrainingView};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use trainer::{
     MACHINE_FIELDS, Outcome, Standing, TrainError, Trainer, TrainerParts, TrainerSettings, TrainingSpec, leave_record,
 };
@@ -26,6 +28,7 @@ use crate::folder::Folder;
 use crate::output::{put, put_json};
 use crate::settings::Settings;
 use crate::signals::{Stop, Stopped};
+use crate::watch::Watch;
 
 /// How often the panel is drawn.
 const PANEL_EVERY: Duration = Duration::from_millis(250);
@@ -52,15 +55,19 @@ pub struct Work<'a> {
     pub abort: CancellationToken,
     /// A process of the fleet: stopped by a signal, it leaves the job to the others.
     pub serves: bool,
+    /// Where it is shown besides.
+    pub telemetry: Telemetry,
 }
 
 impl Work<'_> {
     /// Trains, with a panel beside it.
     pub async fn train(self) -> Result<Outcome, Fault> {
-        let Self { settings, jobs, id, owner, spec, bell, stop, abort, serves } = self;
+        let Self { settings, jobs, id, owner, spec, bell, stop, abort, serves, telemetry } = self;
         let title = Title { job: id.to_string(), kind: spec.kind.as_str(), model: base_model(&spec) };
         let source = sources::open(settings, &spec, jobs.database())?;
         let (standing, seen) = watch::channel(Standing::default());
+        let (job, looked_at) = (id.to_string(), seen.clone());
+        let _shown = telemetry.show_training(move || shown(&job, &looked_at.borrow()));
         let parts = TrainerParts {
             store: Arc::clone(&jobs.store),
             source,
@@ -89,6 +96,27 @@ impl Work<'_> {
         };
         let (outcome, ()) = tokio::join!(work, draw(title, seen, done.clone()));
         outcome.map_err(faulty)
+    }
+}
+
+/// A job as its gauges show it: steps count over all rounds.
+fn shown(job: &str, standing: &Standing) -> TrainingView {
+    let before = standing.start_step;
+    TrainingView {
+        job: job.to_owned(),
+        phase: standing.phase.as_str(),
+        round: standing.round,
+        shards: standing.shards,
+        step: before + standing.step,
+        steps: standing.of.map(|steps| before + steps),
+        checkpoint: standing.checkpoint.map(|step| before + step),
+        loss: standing.loss,
+        learning_rate: standing.learning_rate,
+        tokens: standing.tokens,
+        tokens_per_second: standing.tokens_per_second,
+        memory_bytes: standing.memory_bytes,
+        sessions: standing.session,
+        redone_steps: standing.redone_steps,
     }
 }
 
@@ -148,8 +176,17 @@ pub async fn run(settings: &Settings, request: Request, as_json: bool, out: &mut
     let queue = if in_fleet { listen(settings, &bell).await? } else { None };
     // Whoever holds the folder's lock is the one trainer of its job: the one before is dead.
     let owner = OwnerId::new(format!("holder of {job}"));
-    let work = Work { settings, jobs: &jobs, id: job.clone(), owner, spec, bell, stop, abort, serves: false };
+    let (side, shown) = (TaskTracker::new(), CancellationToken::new());
+    let observed = Watch::start(settings, "trainer")?;
+    observed.serve(&side, shown.clone()).await?;
+    let telemetry = observed.telemetry.clone();
+    let work =
+        Work { settings, jobs: &jobs, id: job.clone(), owner, spec, bell, stop, abort, serves: false, telemetry };
     let outcome = work.train().await;
+    shown.cancel();
+    side.close();
+    side.wait().await;
+    observed.finish().await;
     if let Some(queue) = queue {
         queue.close(servers::GOODBYE).await;
     }

@@ -67,6 +67,7 @@ fn is_root(service: &Value) -> bool {
 /// Whether an image is named by a version of at least two numbers, or by the day of its release.
 pub fn pinned(image: &str) -> bool {
     let tag = image.rsplit_once(':').map_or("", |(_, tag)| tag);
+    let tag = tag.strip_prefix('v').unwrap_or(tag);
     let numbers = |text: &str, mark: char| {
         text.split(mark).take_while(|part| part.starts_with(|c: char| c.is_ascii_digit())).count()
     };
