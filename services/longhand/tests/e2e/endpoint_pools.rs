@@ -136,6 +136,22 @@ fn a_pool_of_which_every_endpoint_refuses_its_key_stops() {
 }
 
 #[test]
+fn a_cap_needs_the_price_of_every_endpoint_of_the_pool() {
+    let scratch = scratch();
+    let rows = fixed_sections(scratch.path(), "rows.jsonl", 2, 2, 200);
+    let (a, b) = (simulator(&[]), simulator(&[]));
+    let own = "price_in = 1.0\nprice_out = 3.0";
+    let capped = |of_b: &str, name: &str| {
+        let settings = settings(scratch.path(), &[("a", &a, own), ("b", &b, of_b)]);
+        pooled(&rows, &scratch.path().join(name), &settings, "2").args(["--max-cost", "5"]).finish(MOST)
+    };
+    let refused = capped("", "refused").expect_error(2, "cap_without_price");
+    refused.expect_stderr("[endpoints.b] price_in");
+    assert_eq!(a.stats().count("requests") + b.stats().count("requests"), 0, "nothing was asked");
+    capped(own, "priced").expect_code(0);
+}
+
+#[test]
 fn a_call_whose_endpoint_is_full_goes_to_the_next() {
     let scratch = scratch();
     let rows = fixed_sections(scratch.path(), "rows.jsonl", 40, 4, 200);
