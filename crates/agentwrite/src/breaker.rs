@@ -102,6 +102,11 @@ impl Breaker {
         (self.open, self.trial) = (false, false);
     }
 
+    /// No call can succeed here, and the gate is closed for that: when it opens, one goes alone.
+    pub fn refused(&mut self) {
+        (self.open, self.trial) = (true, false);
+    }
+
     /// A call ended in a way that shows that the endpoint works.
     pub fn answered(&mut self) {
         *self = Self::default();

@@ -418,10 +418,10 @@ mod tests {
     }
 
     proptest! {
-        /// Slots that ask one call after another, whose news are up to 100 ms old, are refused once in tens of thousands of
-        /// calls, and nobody starves.
+        /// Slots of one process that ask one call after another, whose news are up to 100 ms old, are never refused, and nobody
+        /// starves. (Processes don't see each other's places: there a refusal in many thousands of calls remains.)
         #[test]
-        fn an_endpoint_that_counts_the_same_way_refuses_hardly_anybody(
+        fn an_endpoint_that_counts_the_same_way_refuses_nobody(
             slots in 1usize..80,
             calls in prop::collection::vec((500u64..12_000, 0.02f64..1.0, 20i64..400), 100),
         ) {
@@ -430,13 +430,11 @@ mod tests {
             let (mut stored, mut next, mut refused) = (Stored::default(), 0, 0);
             let mut endpoint = Endpoint { level: Endpoint::FULL, seen: 0.0 };
             let mut state: Vec<Slot> = (0..slots).map(|_| Slot::Idle).collect();
+            // The places of those who wait, as a process knows them at any moment.
+            let mut waiting: Vec<(String, f64)> = Vec::new();
             let mut now = 0;
             while next < calls.len() || state.iter().any(|slot| !matches!(slot, Slot::Idle)) {
                 prop_assert!(now < 1_000_000, "somebody starves");
-                let due = |slot: &Slot| matches!(slot, Slot::Waits(start, _) if start.at().0 <= now);
-                let place = |slot: &Slot| if let Slot::Waits(start, _) = slot { start.places() } else { Vec::new() };
-                let mut waiting: Vec<_> =
-                    if state.iter().any(due) { state.iter().flat_map(place).collect() } else { Vec::new() };
                 for (at, slot) in state.iter_mut().enumerate() {
                     match slot {
                         Slot::Calls(ends, call) if *ends <= now => {
@@ -457,27 +455,32 @@ mod tests {
                             }
                             start.look(stored.returned(start.claims(Timestamp(now), &waiting)));
                             if start.at().0 <= now {
-                                waiting.retain(|other| *other != start.places()[0]);
+                                let place = &start.places()[0];
+                                waiting.swap_remove(waiting.iter().position(|it| it == place).expect("it waits"));
                                 let (tokens, _, takes) = calls[call];
                                 *slot = if endpoint.takes(tokens as f64, now as f64) {
                                     Slot::Calls(now + takes, call)
                                 } else {
                                     refused += 1;
                                     stored.give_back(Unused::Tokens(tokens as i64), &limits);
-                                    Slot::Waits(stored.book(tokens, &limits, now), call)
+                                    let again = stored.book(tokens, &limits, now);
+                                    waiting.extend(again.places());
+                                    Slot::Waits(again, call)
                                 };
                             }
                         }
                         _ => {}
                     }
                     if matches!(slot, Slot::Idle) && next < calls.len() {
-                        *slot = Slot::Waits(stored.book(calls[next].0, &limits, now), next);
+                        let start = stored.book(calls[next].0, &limits, now);
+                        waiting.extend(start.places());
+                        *slot = Slot::Waits(start, next);
                         next += 1;
                     }
                 }
                 now += 1;
             }
-            prop_assert!(refused <= 2, "{} of {} calls were refused", refused, calls.len());
+            prop_assert!(refused == 0, "{} of {} calls were refused", refused, calls.len());
         }
     }
 

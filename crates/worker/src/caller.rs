@@ -57,6 +57,8 @@ pub enum Asked {
     Answer(Box<ChatAnswer>, AttemptEnd),
     /// A failed call, with how long to wait as the endpoint asks.
     Failed(Box<CallFailure>, AttemptEnd),
+    /// No call can succeed at the endpoint that was asked. It is left out, and its pool goes on: the next try asks another.
+    LeftOut(Box<CallFailure>, AttemptEnd),
     /// The run's cap would be passed: no call was made.
     OverBudget,
     /// The process stops; whether a request had been sent stands in `called`.
@@ -179,10 +181,13 @@ impl Caller {
                 end.status = failure.status;
                 let pause = place.failed(&failure, self.clock.now());
                 drop(place);
+                let refused = failure.code.class() == FailureClass::Fatal;
+                let left_out = refused && self.endpoints.leave_out(&member, failure.code, self.clock.now());
                 self.settle(wish, &member, unused(wish, &failure.usage)).await;
                 self.close_after(wish, &member, &failure, pause).await;
                 failure.retry_after = self.next_try(&member, &failure);
-                Asked::Failed(Box::new(failure), end)
+                let failure = Box::new(failure);
+                if left_out { Asked::LeftOut(failure, end) } else { Asked::Failed(failure, end) }
             }
         }
     }

@@ -34,7 +34,7 @@ impl Shared {
             }
         };
         tokio::pin!(committed, late);
-        let (mut kept, mut is_late) = (None, false);
+        let (mut kept, mut is_late, mut is_told) = (None, false, false);
         loop {
             tokio::select! {
                 biased;
@@ -45,8 +45,8 @@ impl Shared {
                     return recorded.ok();
                 }
                 () = self.abort.cancelled() => {
-                    if kept.is_none() {
-                        self.keep(record).await;
+                    if kept.is_none() && self.keep(record, &mut is_told).await.is_none() {
+                        tracing::error!(attempt = %record.attempt, "an answer is lost: neither the store nor the spool took it");
                     }
                     return None;
                 }
@@ -54,16 +54,22 @@ impl Shared {
                 () = refused.notified() => {}
             }
             if kept.is_none() {
-                kept = self.keep(record).await;
+                kept = self.keep(record, &mut is_told).await;
             }
         }
     }
 
-    async fn keep(&self, record: &RecordResult) -> Option<Kept> {
-        match self.spool.as_ref()?.keep(record).await {
+    /// Writes an answer to the spool. A spool that takes none is told of once an answer: it is tried again with every refusal
+    /// of the store.
+    async fn keep(&self, record: &RecordResult, is_told: &mut bool) -> Option<Kept> {
+        let spool = self.spool.as_ref()?;
+        match spool.keep(record).await {
             Ok(kept) => Some(kept),
             Err(error) => {
-                tracing::error!(%error, attempt = %record.attempt, "an answer could not be kept in the spool");
+                if !std::mem::replace(is_told, true) {
+                    tracing::error!(%error, folder = %spool.folder().display(), attempt = %record.attempt,
+                        "the spool takes no answer: this one waits in memory for the store, make room");
+                }
                 None
             }
         }

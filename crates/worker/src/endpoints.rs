@@ -10,6 +10,7 @@ use agentwrite::adaptive::{Adaptive, Started, Timing};
 use agentwrite::breaker::{Admits, Bearing, Breaker};
 use agentwrite::call::{CallFailure, ChatAnswer};
 use agentwrite::config::Price;
+use agentwrite::failure::ErrorCode;
 use agentwrite::ids::Timestamp;
 use agentwrite::pool::{self, Standing};
 use agentwrite::ports::{Budget, ChatModel, StoreError, TrafficStore};
@@ -19,6 +20,9 @@ use tokio::sync::Notify;
 
 /// How long those who wait for tokens share what one of them has read.
 const SHARED_FOR: Duration = Duration::from_millis(50);
+
+/// How long an endpoint that can serve no call is left out of a pool before one call asks it again.
+const LEFT_OUT_FOR: Duration = Duration::from_secs(300);
 
 /// What is configured for one endpoint.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +67,8 @@ struct State {
     /// Calls in flight.
     calls: u32,
     closed_until: Timestamp,
+    /// Why it is left out of its pools, and until when.
+    left_out: Option<(ErrorCode, Timestamp)>,
     breaker: Breaker,
     adaptive: Adaptive,
 }
@@ -105,6 +111,34 @@ impl Member {
     pub fn close_until(&self, until: Timestamp) {
         let mut state = self.state();
         state.closed_until = state.closed_until.max(until);
+    }
+
+    /// Why it is left out of its pools, if it is: it can serve no call, and others do.
+    pub fn left_out(&self, now: Timestamp) -> Option<ErrorCode> {
+        self.state().left_out.filter(|(_, until)| *until > now).map(|(code, _)| code)
+    }
+
+    /// Leaves it out, and closes its gate in this process; whether that is news.
+    fn leave_out(&self, code: ErrorCode, now: Timestamp) -> bool {
+        let until = now.after(LEFT_OUT_FOR);
+        let mut state = self.state();
+        let is_news = state.left_out.is_none();
+        if state.left_out.is_none_or(|(_, until)| until <= now) {
+            state.left_out = Some((code, until));
+            state.closed_until = state.closed_until.max(until);
+            state.breaker.refused();
+        }
+        is_news
+    }
+
+    /// Takes it in again: one call asks whether it serves.
+    fn take_in(&self, now: Timestamp) {
+        let mut state = self.state();
+        if let Some((_, until)) = state.left_out.take()
+            && state.closed_until == until
+        {
+            state.closed_until = now;
+        }
     }
 
     /// Whether it can take a call now.
@@ -171,6 +205,8 @@ impl Place {
         let mut state = self.member.state();
         let before = (state.breaker.is_open(), state.adaptive.limit());
         state.breaker.answered();
+        // What was in flight when it was left out says nothing.
+        let is_back = state.left_out.take_if(|(_, until)| *until <= now).is_some();
         if let Some(started) = self.started {
             let uncached_tokens = answer.usage.prompt_tokens.saturating_sub(answer.usage.cached_tokens);
             let timing = Timing { uncached_tokens, first_token: answer.first_token, total: answer.total };
@@ -178,6 +214,9 @@ impl Place {
         }
         let changed = before != (state.breaker.is_open(), state.adaptive.limit());
         drop(state);
+        if is_back {
+            tracing::info!(endpoint = self.member.name, "an endpoint that was left out of its pool answers again");
+        }
         if changed {
             self.member.ring(true);
         }
@@ -313,6 +352,26 @@ impl Endpoints {
         let open = |member: &Arc<Member>| member.standing(now) == Standing::Open;
         matches!(failed.standing(now), Standing::ClosedUntil(_))
             && self.members.iter().any(|member| !Arc::ptr_eq(member, failed) && open(member))
+    }
+
+    /// A member's answer says that it can serve no call, whoever asks: whether the pool goes on without it. It does while another
+    /// member is not left out; the last one is not left out, and all others are taken in again, for whoever resumes the run has
+    /// mended one of them.
+    pub(crate) fn leave_out(&self, refusing: &Arc<Member>, code: ErrorCode, now: Timestamp) -> bool {
+        let others = || self.members.iter().filter(|member| !Arc::ptr_eq(member, refusing));
+        if others().all(|member| member.left_out(now).is_some()) {
+            others().for_each(|member| member.take_in(now));
+            return false;
+        }
+        if refusing.leave_out(code, now) {
+            tracing::warn!(
+                endpoint = refusing.name,
+                code = code.as_str(),
+                "an endpoint can serve no call and is left out of its pool, which goes on: {}",
+                code.help()
+            );
+        }
+        true
     }
 
     /// What has come back to these buckets, as of a moment ago.

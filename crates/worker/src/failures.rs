@@ -70,6 +70,13 @@ impl Failures<'_> {
                 hint.doublings += u32::from(room);
                 self.plain(failure.code, failure.message.clone(), hint, failure.retry_after, end)
             }
+            Asked::LeftOut(failure, end) => {
+                let hint = self.task.hint.clone();
+                match self.plain(failure.code, failure.message.clone(), hint, None, end) {
+                    Outcome::Failed { failure, end, .. } => Outcome::Failed { failure, end, pause: None },
+                    done @ Outcome::Done(_) => done,
+                }
+            }
             Asked::OverBudget => {
                 let message = "the run's cap would be passed by this call".to_owned();
                 self.plain(ErrorCode::Budget, message, self.task.hint.clone(), None, AttemptEnd::default())

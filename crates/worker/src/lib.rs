@@ -21,7 +21,7 @@ mod watch;
 
 pub use caller::{Asked, Caller, LiveLimits};
 pub use chain::{Done, Handler, Outcome, interrupted};
-pub use clock::{RandomDice, SystemClock};
+pub use clock::{RandomDice, SteadyClock, SystemClock, wrong_clock};
 pub use configs::{RunConfigs, Settled};
 pub use crash::CrashPoints;
 pub use doorbell::Doorbell;

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use worker::{
-    Adopted, CrashPoints, Doorbell, Member, RandomDice, RunConfigs, Spool, SpoolWhen, SystemClock, keep_leases,
+    Adopted, CrashPoints, Doorbell, Member, RandomDice, RunConfigs, Spool, SpoolWhen, SteadyClock, keep_leases,
 };
 
 use crate::endpoint::Endpoint;
@@ -69,7 +69,7 @@ struct Tokens {
 impl Embedded {
     /// Drives the run until it ends, pauses, or a signal stops the process.
     pub async fn drive(self) -> Result<Ended, Fault> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock: Arc<dyn Clock> = Arc::new(SteadyClock::start());
         let dice = Arc::new(RandomDice::default());
         let owner = OwnerId::new(dice.id("own"));
         let spool = Spool::new(self.dir.join(SPOOL), owner.as_str(), SpoolWhen::Refused);

@@ -27,7 +27,7 @@ use crate::fault::Fault;
 
 pub use endpoints::{DEFAULT, EndpointSettings, MemberSettings, PoolSettings, RolePools};
 pub use layers::{Layers, Origin, nearest};
-pub use money::{PriceSettings, Pricing, cap_without_price, half_a_price};
+pub use money::{PriceSettings, Pricing, Served, cap_without_price, half_a_price};
 pub use schema::json_schema;
 pub use servers::{ServerSettings, ShardSettings, ShardsUrl, SpoolSettings};
 pub use telemetry::TelemetrySettings;

@@ -1,4 +1,4 @@
-//! The one HTTP request that tests make themselves: a GET of a small body.
+//! The HTTP requests that tests make themselves, with small bodies.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -16,10 +16,21 @@ pub fn get(address: &str, path: &str) -> io::Result<Value> {
 
 /// GETs `path` of `address` (`host:port`): the body, whatever the status.
 pub fn get_text(address: &str, path: &str) -> io::Result<String> {
+    ask(address, &format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n"))
+}
+
+/// POSTs JSON.
+pub fn post(address: &str, path: &str, body: &Value) -> io::Result<Value> {
+    let body = body.to_string();
+    let head = format!("POST {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\n");
+    let answer = ask(address, &format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()))?;
+    serde_json::from_str(&answer).map_err(io::Error::other)
+}
+
+/// Of HTTP/1.0: the server closes the connection after the body and does not chunk it.
+fn ask(address: &str, request: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    // HTTP/1.0: the server closes the connection after the body and does not chunk it.
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
     // In one piece: several small writes would wait for the other side's delayed acknowledgement.
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::child::{Child, Usage};
-use super::http::get;
+use super::http::{get, post};
 use super::until::until_some;
 
 /// A running simulator; stopped when dropped.
@@ -76,6 +76,11 @@ impl Simulator {
     /// The same with complete answers by instruction and step.
     pub fn stats_by_step(&self) -> Stats {
         Stats(get(self.address(), "/stats?steps=1").expect("the simulator answers"))
+    }
+
+    /// From now on it takes so many requests a minute; any number if none.
+    pub fn set_rpm(&self, rpm: Option<u32>) {
+        post(self.address(), "/limits", &json!({ "rpm": rpm })).expect("the simulator answers");
     }
 
     /// Waits until it has seen more than `requests` requests; gives how long that took.

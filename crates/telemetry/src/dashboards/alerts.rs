@@ -119,7 +119,7 @@ pub const ALERTS: &[Alert] = &[
         severity: Critical,
         expression: r#"sum by (longhand_endpoint, error_type) (increase(gen_ai_client_operation_duration_seconds_count{error_type=~"auth|quota"}[5m])) > 0"#,
         lasts: "0m",
-        meaning: "An endpoint refused the key, or its account is empty. The run has paused itself.",
+        meaning: "An endpoint refused the key, or its account is empty. The run has paused itself, or goes on with the others of a pool.",
         look: "`longhand status RUN`: the reason.",
         act: "mend the key or top up the account, then `longhand resume RUN`.",
     },

@@ -125,14 +125,34 @@ struct Scene {
     _limits: watch::Sender<Limits>,
 }
 
+/// A clock that is turned by hand.
+struct Hands(Mutex<Timestamp>);
+
+impl Hands {
+    fn turn(&self, time: Duration) {
+        let mut now = self.0.lock().unwrap();
+        *now = now.after(time);
+    }
+}
+
+impl Clock for Hands {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
 fn scene(members: Vec<Arc<Member>>) -> Scene {
+    scene_by(members, Arc::new(SystemClock))
+}
+
+fn scene_by(members: Vec<Arc<Member>>, clock: Arc<dyn Clock>) -> Scene {
     let gates = Arc::new(Gates::default());
     let (sender, limits) = watch::channel(Limits::default());
     let caller = Caller {
         endpoints: Endpoints::new(members).unwrap(),
         traffic: gates.clone(),
         limits,
-        clock: Arc::new(SystemClock),
+        clock,
         drain: CancellationToken::new(),
         abort: CancellationToken::new(),
         crash: CrashPoints::default(),
@@ -222,6 +242,51 @@ async fn a_refused_connection_closes_its_endpoint_and_the_retry_goes_to_the_next
     let Asked::Answer(_, end) = scene.ask(&sample).await else { panic!("the other one answers") };
     assert_eq!((end.endpoint.as_str(), end.model.as_str()), ("alive", "own"));
     assert_eq!((dead.asked(), alive.models.lock().unwrap().as_slice()), (1, &["own".to_owned()][..]));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_can_serve_no_call_is_left_out_until_it_is_the_last() {
+    for code in [ErrorCode::Auth, ErrorCode::Quota, ErrorCode::BadRequest] {
+        let (refusing, alive) = (Endpoint::new(Does::Fails(code)), Endpoint::new(answers()));
+        let members = vec![member("refusing", &refusing, Terms::default()), member("alive", &alive, Terms::default())];
+        let scene = scene(members);
+        let sample = at_home(&scene, "refusing");
+        let Asked::LeftOut(failure, _) = scene.ask(&sample).await else { panic!("the other one serves") };
+        assert_eq!(failure.code, code);
+        let left_out = || scene.caller.endpoints.members().iter().map(|it| it.left_out(SystemClock.now()));
+        assert_eq!(left_out().collect::<Vec<_>>(), [Some(code), None]);
+        for _ in 0..5 {
+            assert!(matches!(scene.ask(&sample).await, Asked::Answer(..)));
+        }
+        assert_eq!((refusing.asked(), alive.asked()), (1, 5));
+        assert_eq!(*scene.gates.0.lock().unwrap(), Vec::<String>::new(), "each process finds out for itself");
+        // The last one is not left out, and whoever mends one of them finds both asked again.
+        alive.does(Does::Fails(code));
+        assert!(matches!(scene.ask(&sample).await, Asked::Failed(..)));
+        assert_eq!(left_out().collect::<Vec<_>>(), [None, None]);
+        refusing.does(answers());
+        assert!(matches!(scene.ask(&sample).await, Asked::Answer(..)));
+        assert_eq!(refusing.asked(), 2);
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_was_left_out_is_asked_again_by_one_call() {
+    let (refusing, alive) = (Endpoint::new(Does::Fails(ErrorCode::Quota)), Endpoint::new(answers()));
+    let clock = Arc::new(Hands(Mutex::new(SystemClock.now())));
+    let members = vec![member("refusing", &refusing, Terms::default()), member("alive", &alive, Terms::default())];
+    let scene = scene_by(members, clock.clone());
+    let sample = at_home(&scene, "refusing");
+    assert!(matches!(scene.ask(&sample).await, Asked::LeftOut(..)));
+    clock.turn(Duration::from_secs(301));
+    assert!(matches!(scene.ask(&sample).await, Asked::LeftOut(..)), "it still refuses");
+    assert!(matches!(scene.ask(&sample).await, Asked::Answer(..)));
+    assert_eq!((refusing.asked(), alive.asked()), (2, 1));
+    clock.turn(Duration::from_secs(301));
+    refusing.does(answers());
+    assert!(matches!(scene.ask(&sample).await, Asked::Answer(..)));
+    assert!(matches!(scene.ask(&sample).await, Asked::Answer(..)));
+    assert_eq!((refusing.asked(), alive.asked()), (4, 1), "its samples are back");
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ mod log;
 mod own;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -78,6 +78,11 @@ impl Spool {
         if let Some(empty) = own.take_if(|own| own.is_empty()) {
             empty.remove();
         }
+    }
+
+    /// Where it is.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.0.folder
     }
 
     /// How long an answer may wait for the store before it is spooled.

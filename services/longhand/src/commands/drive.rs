@@ -173,8 +173,14 @@ pub async fn drive(
     Ok(exit)
 }
 
-/// Test builds only: `LONGHAND_CRASH=point:n` kills the process there.
+/// Test builds only: `LONGHAND_CRASH=point:n` kills the process there, and by `LONGHAND_CLOCK_OFF=file` its clock is wrong by as
+/// many seconds as the file says.
 pub fn crash_points() -> Result<worker::CrashPoints, Fault> {
+    if let Some(file) = crate::settings::environment().get("LONGHAND_CLOCK_OFF")
+        && !worker::wrong_clock(file.into())
+    {
+        return Err(Fault::usage("crash_point", "the clock of this build cannot be wrong"));
+    }
     match crate::settings::environment().get("LONGHAND_CRASH") {
         None => Ok(worker::CrashPoints::default()),
         Some(text) => worker::CrashPoints::armed(text)

@@ -80,7 +80,7 @@ async fn model(
 /// The price of the models of a run, `named` by its settings and not simulated.
 pub fn pricing(settings: &Settings, config: &RunConfig, named: bool) -> Result<Pricing, Fault> {
     let paid = named && settings.paid_endpoint()?;
-    settings.pricing(&[&config.text.plan.model, &config.text.write.model], paid)
+    settings.pricing(&settings.served(config)?, paid)
 }
 
 fn assumptions(args: &EstimateArgs) -> Assumptions {

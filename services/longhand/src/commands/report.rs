@@ -145,7 +145,12 @@ impl Facts {
         }
         let mut table = Table::new(&[("", Align::Left), ("", Align::Right), ("", Align::Left)]);
         let mut line = |name: &str, nano: u64, what: &str| table.row([name.to_owned(), usd(nano), what.to_owned()]);
-        line("settled", self.totals.settled_nanousd, "");
+        let of_all = self.run.limits.price.is_some();
+        line(
+            "settled",
+            self.totals.settled_nanousd,
+            if of_all { "" } else { "price unknown for some endpoints: more" },
+        );
         line("of it unused", self.outcome("failed").cost_nanousd, "answers that failed");
         line("of it repeated", self.outcome("wasted").cost_nanousd, "answers that came too late");
         if let Some(saved) = self.saved() {

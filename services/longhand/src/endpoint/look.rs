@@ -21,26 +21,38 @@ impl Endpoint {
         names.iter().filter_map(|name| self.known(name)).filter_map(|it| Some((it, it.http.as_ref()?))).collect()
     }
 
-    /// Looks at the endpoints before a process serves runs that it does not know yet. A refused key is an error; one that
-    /// does not answer yet may do so later.
+    /// Looks at the endpoints before a process serves runs that it does not know yet. A refused key is an error if a role has
+    /// nobody else: a pool goes on without a member. One that does not answer yet may do so later.
     pub async fn look_ahead(&self) -> Result<(), Fault> {
-        for chat in self.known.iter().filter_map(|known| known.http.as_ref()) {
+        let mut refused = Vec::new();
+        for (known, chat) in self.known.iter().filter_map(|known| Some((known, known.http.as_ref()?))) {
             let report = llm::look(chat, "").await;
             match fault_of(&report, chat) {
-                Some(fault) if report.failure == Some(ErrorCode::Auth) => return Err(fault),
+                Some(fault) if report.failure == Some(ErrorCode::Auth) => refused.push((&known.member.name, fault)),
                 Some(_) => eprintln!("warning: no endpoint answers at {} yet", chat.base_url().as_str()),
                 None => {}
             }
         }
+        let all_refuse = |names: &[String]| names.iter().all(|name| refused.iter().any(|(it, _)| *it == name));
+        if all_refuse(&self.pools.plan) || all_refuse(&self.pools.write) {
+            return refused.into_iter().next().map_or(Ok(()), |(_, fault)| Err(fault));
+        }
+        for (name, fault) in refused {
+            eprintln!("warning: the endpoint {name} serves nothing until its key is mended: {}", fault.what);
+        }
         Ok(())
     }
 
-    /// Asks the endpoints that write a run for the context of its model; an error if one of them did not answer.
+    /// Asks the endpoints that write a run for the context of its model; an error if one of them did not answer. One of several
+    /// that refuses the key is left out of their pool, so nobody waits for its word.
     pub async fn learn_context(&self, endpoints: &[String], model: &str) -> Result<(), ErrorCode> {
         let names = if endpoints.is_empty() { &self.pools.write } else { endpoints };
-        for (known, chat) in self.clients(names) {
-            if let Some(code) = llm::look(chat, known.model(model)).await.failure {
-                return Err(code);
+        let clients = self.clients(names);
+        for (known, chat) in &clients {
+            match llm::look(chat, known.model(model)).await.failure {
+                None => {}
+                Some(ErrorCode::Auth) if clients.len() > 1 => {}
+                Some(code) => return Err(code),
             }
         }
         Ok(())

@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use agentwrite::config::Price;
+use agentwrite::config::{Price, RunConfig};
 use serde::{Deserialize, Serialize};
 use worker::Terms;
 
 use super::key::{KeySource, no_key};
-use super::{Settings, nearest};
+use super::{Served, Settings, half_a_price, nearest};
 use crate::fault::Fault;
 
 /// Name of the endpoint of `[endpoint]`.
@@ -134,6 +134,15 @@ impl Default for MemberSettings {
     }
 }
 
+impl MemberSettings {
+    /// Its own price, if it states one.
+    fn price(&self) -> Option<Price> {
+        let cached = if self.price_cached > 0.0 { self.price_cached } else { self.price_in };
+        let is_priced = self.price_in > 0.0 && self.price_out > 0.0;
+        is_priced.then(|| Price::from_usd_per_million(self.price_in, cached, self.price_out))
+    }
+}
+
 /// `[pools]`: names of endpoints a role.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -238,6 +247,31 @@ impl Settings {
         Ok(false)
     }
 
+    /// Who serves what of a run: each endpoint of its pools, by its own name for the model.
+    pub fn served(&self, config: &RunConfig) -> Result<Vec<Served>, Fault> {
+        let pools = match config.endpoints.as_slice() {
+            [] => self.role_pools()?,
+            named => RolePools { plan: named.to_vec(), write: named.to_vec() },
+        };
+        let (plan, write) = (&config.text.plan.model, &config.text.write.model);
+        let mut served = Vec::new();
+        for (name, model) in
+            pools.plan.iter().map(|name| (name, plan)).chain(pools.write.iter().map(|name| (name, write)))
+        {
+            let own = self.member(name)?.model;
+            let it = Served { endpoint: name.clone(), model: if own.is_empty() { model.clone() } else { own } };
+            if !served.contains(&it) {
+                served.push(it);
+            }
+        }
+        Ok(served)
+    }
+
+    /// The price that an endpoint states for itself.
+    pub(super) fn own_price(&self, name: &str) -> Option<Price> {
+        self.endpoints.get(name).and_then(MemberSettings::price)
+    }
+
     /// What is configured for an endpoint; `[endpoint]` in the shape of the others.
     fn member(&self, name: &str) -> Result<MemberSettings, Fault> {
         if let Some(member) = self.endpoints.get(name) {
@@ -274,15 +308,18 @@ fn terms(name: &str, settings: &MemberSettings) -> Result<Terms, Fault> {
         return Err(Fault::usage("config_value", format!("[endpoints.{name}] weight must be more than 0"))
             .help("an endpoint that is to get nothing is left out of [pools]"));
     }
-    let priced = settings.price_in > 0.0 || settings.price_out > 0.0;
-    let cached = if settings.price_cached > 0.0 { settings.price_cached } else { settings.price_in };
+    let price = settings.price();
+    let states = [settings.price_in, settings.price_cached, settings.price_out].iter().any(|price| *price > 0.0);
+    if states && price.is_none() {
+        return Err(half_a_price().help(format!("give [endpoints.{name}] both price_in and price_out")));
+    }
     Ok(Terms {
         weight: settings.weight,
         concurrency: limit(settings.concurrency),
         rpm: limit(settings.rpm),
         tpm: limit(settings.tpm),
         model: Some(settings.model.clone()).filter(|model| !model.is_empty()),
-        price: priced.then(|| Price::from_usd_per_million(settings.price_in, cached, settings.price_out)),
+        price,
     })
 }
 
@@ -336,6 +373,14 @@ mod tests {
         assert!(fault.help.unwrap().contains("CLOUD_KEY"));
         let (config, _) = settings.endpoint_config("cloud", &keys("CLOUD_KEY")).unwrap();
         assert_eq!(config.key_source, "env CLOUD_KEY");
+    }
+
+    #[test]
+    fn half_a_price_of_a_member_is_refused() {
+        let settings = settings("[endpoints.a]\nbase_url = \"http://localhost:1\"\nprice_in = 1.0");
+        let fault = settings.endpoint_config("a", &BTreeMap::new()).unwrap_err();
+        assert_eq!(fault.code, "half_a_price");
+        assert!(fault.help.unwrap().contains("[endpoints.a]"));
     }
 
     #[test]

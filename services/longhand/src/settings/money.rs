@@ -3,7 +3,7 @@
 use agentwrite::config::{Limits, Price};
 use serde::{Deserialize, Serialize};
 
-use super::{LimitSettings, Settings};
+use super::{DEFAULT, LimitSettings, Settings};
 use crate::fault::Fault;
 use crate::prices::{Listed, PriceTable};
 use crate::tables;
@@ -23,6 +23,17 @@ pub struct Pricing {
     pub price: Option<Price>,
     /// The entries of the table that it was read from; empty where flags or settings state all of it.
     pub listed: Vec<Listed>,
+    /// The members of pools whose price is not known, each with its model. One is enough, and the run's price is not known.
+    pub unknown: Vec<Served>,
+}
+
+/// A model and the endpoint that serves it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// The endpoint's name.
+    pub endpoint: String,
+    /// Its own name for the model.
+    pub model: String,
 }
 
 impl Pricing {
@@ -45,16 +56,24 @@ impl Pricing {
 }
 
 impl Settings {
-    /// The price of calls to these models. The table has a say only for an endpoint that is paid: what stands on this
-    /// machine, or is simulated, costs nothing that anybody knows.
-    pub fn pricing(&self, models: &[&str], paid: bool) -> Result<Pricing, Fault> {
+    /// The price of the calls that these endpoints serve, beside those that state a price of their own. The table has a say only
+    /// where an endpoint is paid: what stands on this machine, or is simulated, costs nothing that anybody knows.
+    pub fn pricing(&self, served: &[Served], paid: bool) -> Result<Pricing, Fault> {
         let LimitSettings { price_in, price_cached, price_out, .. } = self.limits;
         let table =
             if self.prices.file.is_empty() { PriceTable::built_in() } else { PriceTable::read(&self.prices.file)? };
-        let listed = if paid { table.all(models) } else { Vec::new() };
-        let base = dearest(&listed);
+        let unpriced: Vec<&Served> = served.iter().filter(|it| self.own_price(&it.endpoint).is_none()).collect();
+        let models: Vec<&str> = unpriced.iter().map(|it| it.model.as_str()).collect();
+        let listed = if paid { table.all(&models) } else { Vec::new() };
+        let base = match models.as_slice() {
+            // Each states its own: nothing is counted at this one, but estimates want one.
+            [] => dearest(served.iter().filter_map(|it| self.own_price(&it.endpoint))),
+            _ => dearest(listed.iter().map(|entry| entry.price)),
+        };
         if price_in <= 0.0 && price_out <= 0.0 && price_cached <= 0.0 {
-            return Ok(Pricing { price: base, listed });
+            let unknown = |it: &&&Served| base.is_none() && (!paid || table.of(&it.model).is_none());
+            let unknown = unpriced.iter().filter(unknown).map(|it| (*it).clone()).collect();
+            return Ok(Pricing { price: base, listed, unknown });
         }
         let usd = |nano: u64| nano as f64 / 1_000.0;
         let known = |stated: f64, of: fn(&Price) -> u64, otherwise: f64| {
@@ -71,14 +90,15 @@ impl Settings {
         } else {
             known(price_cached, |price| price.cached, input)
         };
-        Ok(Pricing { price: Some(Price::from_usd_per_million(input, cached, output)), listed: Vec::new() })
+        let price = Some(Price::from_usd_per_million(input, cached, output));
+        Ok(Pricing { price, listed: Vec::new(), unknown: Vec::new() })
     }
 
     /// The limits of a run with these settings, at this price. A cap without a price is refused.
     pub fn run_limits(&self, pricing: &Pricing) -> Result<Limits, Fault> {
         let limits = &self.limits;
         if limits.max_cost > 0.0 && pricing.price.is_none() {
-            return Err(cap_without_price());
+            return Err(cap_without_price_of(&pricing.unknown));
         }
         Ok(Limits {
             concurrency: limits.concurrency.max(1),
@@ -98,6 +118,19 @@ pub fn cap_without_price() -> Fault {
         .help("add --price-in USD --price-out USD (per million tokens), or name a table with [prices] file")
 }
 
+/// The same where the members of a pool without a price are known.
+fn cap_without_price_of(unknown: &[Served]) -> Fault {
+    let Some(Served { endpoint, model }) = unknown.iter().find(|it| it.endpoint != DEFAULT) else {
+        return cap_without_price();
+    };
+    Fault::usage("cap_without_price", "a cap needs the price of every endpoint of the pool")
+        .because(format!("nobody knows what {endpoint} asks for {model:?}"))
+        .help(format!(
+            "give [endpoints.{endpoint}] price_in and price_out (USD per million tokens), or add --price-in USD --price-out USD \
+             for all that have none"
+        ))
+}
+
 /// The refusal of a price that would count half of the tokens as free.
 pub fn half_a_price() -> Fault {
     Fault::usage("half_a_price", "prompts and answers both have a price")
@@ -105,9 +138,10 @@ pub fn half_a_price() -> Fault {
         .help("give both --price-in USD and --price-out USD (per million tokens)")
 }
 
-/// All calls are counted at one price, so where two models work on a run it is the dearer one, and a cap holds.
-fn dearest(listed: &[Listed]) -> Option<Price> {
-    listed.iter().map(|entry| entry.price).reduce(|one, other| Price {
+/// All calls without a price of their own are counted at one, so where two models work on a run it is the dearer one, and a cap
+/// holds.
+fn dearest(prices: impl Iterator<Item = Price>) -> Option<Price> {
+    prices.reduce(|one, other| Price {
         input: one.input.max(other.input),
         cached: one.cached.max(other.cached),
         output: one.output.max(other.output),
@@ -122,8 +156,13 @@ mod tests {
         Settings { limits, ..Settings::default() }
     }
 
+    fn served(models: &[&str]) -> Vec<Served> {
+        let it = |model: &&str| Served { endpoint: DEFAULT.to_owned(), model: (*model).to_owned() };
+        models.iter().map(it).collect()
+    }
+
     fn price(settings: &Settings, models: &[&str], paid: bool) -> Option<Price> {
-        settings.pricing(models, paid).unwrap().price
+        settings.pricing(&served(models), paid).unwrap().price
     }
 
     #[test]
@@ -142,12 +181,12 @@ mod tests {
         assert_eq!(price(&stated, &["gpt-4o-maxi"], false), Some(own));
         let half = settings(LimitSettings { price_out: 7.0, ..LimitSettings::default() });
         assert_eq!(price(&half, &["gpt-4o-mini"], true), Some(Price::from_usd_per_million(0.15, 0.075, 7.0)));
-        assert_eq!(half.pricing(&["gpt-4o-maxi"], true).unwrap_err().code, "half_a_price");
+        assert_eq!(half.pricing(&served(&["gpt-4o-maxi"]), true).unwrap_err().code, "half_a_price");
     }
 
     #[test]
     fn two_models_cost_the_dearer_of_both() {
-        let pricing = settings(LimitSettings::default()).pricing(&["gpt-4o-mini", "gpt-4.1"], true).unwrap();
+        let pricing = settings(LimitSettings::default()).pricing(&served(&["gpt-4o-mini", "gpt-4.1"]), true).unwrap();
         assert_eq!(pricing.price, Some(Price::from_usd_per_million(2.0, 0.5, 8.0)));
         assert!(pricing.note().unwrap().contains("gpt-4o-mini and gpt-4.1 (the dearer"));
     }
@@ -155,9 +194,29 @@ mod tests {
     #[test]
     fn a_cap_needs_a_price_and_the_table_is_one() {
         let capped = settings(LimitSettings { max_cost: 5.0, ..LimitSettings::default() });
-        let unknown = capped.pricing(&["own-model"], true).unwrap();
+        let unknown = capped.pricing(&served(&["own-model"]), true).unwrap();
         assert_eq!(capped.run_limits(&unknown).unwrap_err().code, "cap_without_price");
-        let known = capped.pricing(&["gpt-4.1"], true).unwrap();
+        let known = capped.pricing(&served(&["gpt-4.1"]), true).unwrap();
         assert_eq!(capped.run_limits(&known).unwrap().max_cost_nanousd, Some(5_000_000_000));
+    }
+
+    #[test]
+    fn one_member_of_a_pool_without_a_price_makes_it_unknown() {
+        let text = "[endpoints.own]\nbase_url = \"https://a.example/v1\"\nprice_in = 5.0\nprice_out = 9.0\n\
+             [endpoints.other]\nbase_url = \"https://b.example/v1\"\n[limits]\nmax_cost = 5.0\n";
+        let settings: Settings = toml::from_str(text).unwrap();
+        let at = |endpoint: &str, model: &str| Served { endpoint: endpoint.to_owned(), model: model.to_owned() };
+        let own = Price::from_usd_per_million(5.0, 5.0, 9.0);
+        let priced = settings.pricing(&[at("own", "anything")], true).unwrap();
+        assert_eq!((priced.price, priced.unknown.len()), (Some(own), 0));
+
+        let listed = settings.pricing(&[at("own", "anything"), at("other", "gpt-4o-mini")], true).unwrap();
+        assert_eq!(listed.price, Some(Price::from_usd_per_million(0.15, 0.075, 0.6)));
+
+        let unknown = settings.pricing(&[at("own", "anything"), at("other", "its-own")], true).unwrap();
+        assert_eq!((unknown.price, unknown.unknown.as_slice()), (None, &[at("other", "its-own")][..]));
+        let fault = settings.run_limits(&unknown).unwrap_err();
+        assert_eq!(fault.code, "cap_without_price");
+        assert!(fault.help.unwrap().contains("[endpoints.other] price_in"));
     }
 }

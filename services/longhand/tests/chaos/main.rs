@@ -7,13 +7,11 @@
 //! `cargo test` plays the most telling rows once. `make chaos` plays all of them, `CHAOS_TRIALS` times (5) with moments drawn
 //! from `CHAOS_SEED` (1), and prints the figures of every row and of all together.
 //!
-//! A wrong clock has no row: leases are decided by the database's clock, and a process counts from there on a clock that
-//! cannot be set (`fleet/clock.rs`).
-//!
 //! To add a row: a test in the module of what it hurts.
 
 mod broker;
 mod bucket;
+mod clocks;
 mod database;
 mod disks;
 mod endpoint;

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use agentwrite::ids::RunId;
-use harness::process::{Child, Fleet, FleetStore, Proxy, Run, Signal, Simulator, fixed_sections, host_and_port};
+use harness::process::{
+    Child, Fleet, FleetStore, Proxy, Run, Signal, Simulator, SmallDisk, fixed_sections, host_and_port,
+};
 use servers::postgres::Database;
 use servers::s3::S3;
 use tempfile::TempDir;
@@ -69,6 +71,10 @@ pub struct Setting {
     pub through: Option<Through>,
     /// Variables of every process.
     pub environment: &'static [(&'static str, &'static str)],
+    /// Room in bytes on a disk of its own for the writer's spool, if it has one.
+    pub spool: Option<u64>,
+    /// Whether the clocks of processes can be set ([`Trial::set_clock`]).
+    pub clocks: bool,
     /// More arguments of `submit`.
     pub submit: &'static [&'static str],
     /// Re-asked texts differ from those of an undisturbed run: everything but the bytes is compared.
@@ -90,6 +96,8 @@ impl Setting {
         simulator: &[],
         through: None,
         environment: &[],
+        spool: None,
+        clocks: false,
         submit: &[],
         other_texts: false,
         most: MOST,
@@ -120,6 +128,8 @@ pub struct Trial {
     pub run: RunId,
     pub endpoint: Simulator,
     pub proxy: Option<Proxy>,
+    /// The disk of the writer's spool, if it has one of its own.
+    pub spool: Option<SmallDisk>,
     /// The server of the bucket, if shards go to one.
     pub s3: Option<S3>,
     /// Seconds from the end of each fault to the next call answered.
@@ -131,7 +141,7 @@ pub struct Trial {
     pub started: Instant,
     processes: BTreeMap<Who, Process>,
     dice: u64,
-    _scratch: TempDir,
+    scratch: TempDir,
 }
 
 /// Leases that lapse within a test.
@@ -186,7 +196,8 @@ impl Trial {
             started: Instant::now(),
             processes: BTreeMap::new(),
             dice: seed,
-            _scratch: scratch,
+            spool: setting.spool.map(|room| SmallDisk::at(scratch.path().join("small"), room)),
+            scratch,
             servers,
             fleet,
             database,
@@ -221,6 +232,11 @@ impl Trial {
         let calls = who.role() != "shard-packer";
         let run = fleet.serve(who.role(), calls.then_some((&url, self.setting.slots)));
         let run = if calls { run } else { self.to_bucket(run) };
+        let run = match &self.spool {
+            Some(disk) if who == Who::Writer => run.env("LONGHAND__SPOOL__DIR", disk.path().display().to_string()),
+            _ => run,
+        };
+        let run = if self.setting.clocks { run.env("LONGHAND_CLOCK_OFF", self.clock_of(who)) } else { run };
         self.setting.environment.iter().fold(run, |run, (name, value)| run.env(name, *value))
     }
 
@@ -241,7 +257,10 @@ impl Trial {
 
     /// Starts a process by another command; it counts as this one.
     pub fn launch_as(&mut self, who: Who, command: Run) {
-        let child = command.start();
+        let child = match &self.spool {
+            Some(disk) if who == Who::Writer => disk.start(&command),
+            _ => command.start(),
+        };
         let before = self.processes.insert(who, Process { command, child: Some(child) });
         assert!(before.is_none_or(|process| process.child.is_none()), "{who:?} runs already");
     }
@@ -249,6 +268,23 @@ impl Trial {
     /// The process while it runs.
     pub fn child(&mut self, who: Who) -> &mut Child {
         self.processes.get_mut(&who).and_then(|process| process.child.as_mut()).expect("it runs")
+    }
+
+    /// The file that says by how much a process's clock is wrong.
+    fn clock_of(&self, who: Who) -> String {
+        self.scratch.path().join(format!("{who:?}.clock")).display().to_string()
+    }
+
+    /// The process's clock jumps to so many seconds off the true time.
+    pub fn set_clock(&self, who: Who, seconds: i64) {
+        set_clock(Path::new(&self.clock_of(who)), seconds);
+    }
+
+    /// There is room on the disk of the writer's spool.
+    pub fn make_room(&mut self) {
+        let mut disk = self.spool.take().expect("the row has a small disk");
+        disk.grow(self.processes.get(&Who::Writer).and_then(|process| process.child.as_ref()));
+        self.spool = Some(disk);
     }
 
     /// Every process that runs.
@@ -368,4 +404,11 @@ impl Trial {
         let pid = self.child(who).pid();
         self.count(&format!("select count(*) from attempt where outcome = 'started' and owner like '%-{pid}-%'"))
     }
+}
+
+/// From now on a process that follows this file is off by so many seconds. It never sees half a number.
+pub fn set_clock(file: &Path, seconds: i64) {
+    let staged = file.with_extension("new");
+    std::fs::write(&staged, seconds.to_string()).expect("the test's folder can be written");
+    std::fs::rename(&staged, file).expect("the file is ours");
 }

@@ -1,16 +1,17 @@
 //! The end of a trial: the run completes by itself, and everything is there once.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Instant;
 
 use agentwrite::ports::{RunState, Totals};
-use harness::process::{Folder, SampleState};
+use harness::process::{Child, Folder, SampleState, Simulator};
 use servers::s3::S3;
 
 use crate::MOST;
 use crate::figures::Outcome;
 use crate::ground::calm;
-use crate::trial::{BUCKET, PREFIX, SHARD_SIZE, Trial};
+use crate::trial::{BUCKET, PREFIX, SHARD_SIZE, Setting, Trial};
 
 /// Waits for the run's end, stops the fleet in order and counts.
 pub fn of(mut trial: Trial) -> Outcome {
@@ -130,5 +131,34 @@ fn shards(trial: &Trial, outcome: &mut Outcome) {
     let differ: Vec<_> = names.into_iter().filter(|name| made.get(*name) != wanted.get(*name)).collect();
     if !differ.is_empty() {
         outcome.wrong.push(format!("other bytes than the embedded edition's: {differ:?}"));
+    }
+}
+
+/// The end of a run of the embedded edition, to which `child` brings it: everything is there once.
+pub fn of_folder(child: Child, folder: &Path, endpoint: &Simulator, setting: &Setting, bound: u64) -> Outcome {
+    let ended = child.wait(MOST);
+    let folder = Folder::at(folder);
+    let (store, rows) = (folder.store(), folder.rows());
+    let (samples, packed) = (setting.samples as u64, store.count(SampleState::Packed));
+    let ids: BTreeSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let mut wrong: Vec<String> = store.violations.iter().map(|violation| format!("{violation:?}")).collect();
+    if ended.code != Some(0) {
+        wrong.push(format!("ended with {:?}: {}", ended.code, ended.stderr));
+    }
+    if packed != samples {
+        wrong.push(format!("{packed} samples are packed: {:?}", store.totals));
+    }
+    if folder.shard_bytes() != calm(setting.samples, setting.sections, SHARD_SIZE) {
+        wrong.push("other bytes than those of an undisturbed run".to_owned());
+    }
+    Outcome {
+        lost: (samples - packed) * setting.sections as u64,
+        duplicated: (rows.len() - ids.len()) as u64,
+        broken: store.violations.iter().filter(|(name, _, _)| name == "I8").count() as u64,
+        repeats: endpoint.stats().count("repeats"),
+        bound,
+        orphaned: store.totals.orphaned_calls,
+        wrong,
+        ..Outcome::default()
     }
 }

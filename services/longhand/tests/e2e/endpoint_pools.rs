@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use agentwrite::sample::SampleState;
-use harness::process::{Folder, Run, Simulator, fixed_sections, until};
+use harness::process::{Ended, Folder, Run, Simulator, StoreView, fixed_sections, until};
 
 use crate::{LONGHAND, MOST, longhand, scratch, simulator};
 
@@ -87,6 +87,68 @@ fn one_of_four_endpoints_dies_and_comes_back() {
     // What was in flight broke, and a few calls found the door shut; nobody ran against it.
     let failures: u64 = store.codes.iter().map(|(_, count)| *count).sum();
     assert!(failures <= 32 + 16, "{:?}", store.codes);
+}
+
+/// Two endpoints at work, of which the named ones then refuse every key.
+fn two_endpoints(refusing: &[usize]) -> (Ended, StoreView, [Simulator; 2]) {
+    const LATENCY: [&str; 2] = ["--latency-ms", "100"];
+    let scratch = scratch();
+    let rows = fixed_sections(scratch.path(), "rows.jsonl", 60, 5, 200);
+    let mut endpoints = [(); 2].map(|()| Some(simulator(&LATENCY)));
+    let (a, b) = (endpoints[0].as_ref().expect("it runs"), endpoints[1].as_ref().expect("it runs"));
+    let settings = settings(scratch.path(), &[("a", a, ""), ("b", b, "")]);
+    let out = scratch.path().join("out");
+    let run = pooled(&rows, &out, &settings, "16").start();
+    b.until_more_requests_than(40, MOST);
+    for at in refusing {
+        let address = endpoints[*at].take().expect("it runs").address().to_owned();
+        let refuses = ["--latency-ms", "100", "--api-key", "another"];
+        endpoints[*at] = Some(Simulator::start_at(LONGHAND, &address, &refuses));
+    }
+    let ended = run.wait(MOST);
+    (ended, Folder::at(&out).store(), endpoints.map(|endpoint| endpoint.expect("it runs")))
+}
+
+fn refused(store: &StoreView) -> u64 {
+    store.codes.iter().filter(|(code, _)| code == "auth").map(|(_, count)| *count).sum()
+}
+
+#[test]
+fn an_endpoint_that_refuses_its_key_is_left_out_and_the_run_goes_on() {
+    let (ended, store, [working, refusing]) = two_endpoints(&[1]);
+    eprintln!("{:?} in {:?}, {:?}", ended.code, ended.wall, store.codes);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!((store.count(SampleState::Packed), store.violations.len()), (60, 0));
+    let warnings: Vec<&str> = ended.stderr.lines().filter(|line| line.contains("is left out of its pool")).collect();
+    assert_eq!(warnings.len(), 1, "{}", ended.stderr);
+    assert!(["\"b\"", "\"auth\"", "check the key"].iter().all(|part| warnings[0].contains(part)), "{}", warnings[0]);
+    // Those that were on their way, and nobody after them.
+    assert!((1..=16).contains(&refused(&store)), "{:?}", store.codes);
+    assert_eq!(refusing.stats().count("answered"), 0);
+    assert!(working.stats().count("answered") > 150);
+}
+
+#[test]
+fn a_pool_of_which_every_endpoint_refuses_its_key_stops() {
+    let (ended, store, _) = two_endpoints(&[0, 1]);
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    assert!(store.count(SampleState::Packed) < 60 && (2..=32).contains(&refused(&store)), "{:?}", store.codes);
+}
+
+#[test]
+fn a_cap_needs_the_price_of_every_endpoint_of_the_pool() {
+    let scratch = scratch();
+    let rows = fixed_sections(scratch.path(), "rows.jsonl", 2, 2, 200);
+    let (a, b) = (simulator(&[]), simulator(&[]));
+    let own = "price_in = 1.0\nprice_out = 3.0";
+    let capped = |of_b: &str, name: &str| {
+        let settings = settings(scratch.path(), &[("a", &a, own), ("b", &b, of_b)]);
+        pooled(&rows, &scratch.path().join(name), &settings, "2").args(["--max-cost", "5"]).finish(MOST)
+    };
+    let refused = capped("", "refused").expect_error(2, "cap_without_price");
+    refused.expect_stderr("[endpoints.b] price_in");
+    assert_eq!(a.stats().count("requests") + b.stats().count("requests"), 0, "nothing was asked");
+    capped(own, "priced").expect_code(0);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The distributed edition with real servers and a process for each role: a writer is killed in the midst, every sample is
 //! packed, and the shards are those of `longhand run`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::process::{Folder, Run, fixed_sections, until};
 use servers::postgres::Postgres;
@@ -107,4 +107,46 @@ fn two_runs_share_the_slots_as_their_weights_say() {
     let ended = || database.sql("select count(*) from run where state = 'done'").trim() == "2";
     until(MOST, "the light run has all slots at the end", ended);
     fleet.into_iter().for_each(drained);
+}
+
+/// An operator halves a run's limit while two writers work on it, and takes it away.
+#[test]
+fn a_limit_of_a_running_run_is_changed() {
+    let scratch = scratch();
+    let (database, broker) = (Postgres::shared().database(None), broker("limited"));
+    let shards = scratch.path().join("shards");
+    // It refuses whatever comes beyond the first of these limits.
+    let endpoint = simulator(&["--latency-ms", "200", "--rpm", "480"]);
+    let command = |args: &[&str]| of_fleet(longhand(args), &database.url(), &broker, &shards);
+    let serve = |role: &str| command(&["serve", role, "--base-url", endpoint.url(), "--concurrency", "8"]).start();
+    command(&["migrate"]).finish(MOST).expect_code(0);
+    let fleet = [serve("planner"), serve("section-writer"), serve("section-writer")];
+    let packer = command(&["serve", "shard-packer"]).start();
+    let rows = fixed_sections(scratch.path(), "rows.jsonl", 40, 5, 200);
+    let rows = rows.to_str().expect("a path");
+    let submit = command(&["submit", rows, "--model", "simulated", "--concurrency", "24", "--rpm", "480"]).finish(MOST);
+    let run = submit.expect_code(0).stdout.trim().to_owned();
+    endpoint.until_more_requests_than(60, MOST);
+
+    let limits = |rpm: &str| command(&["limits", &run, "--rpm", rpm]).finish(MOST).expect_code(0).stdout;
+    assert!(limits("240").contains("480 -> 240"));
+    // What was granted before that is sent within two seconds.
+    pass(Duration::from_secs(2));
+    let before = endpoint.stats().count("requests");
+    pass(Duration::from_secs(8));
+    let sent = endpoint.stats().count("requests") - before;
+    // 32, and what a burst of one second allows at either end.
+    assert!((24..=36).contains(&sent), "{sent} calls in 8 s at 240 a minute");
+    assert!(endpoint.stats().count("rejected_429") <= 2, "the limit was kept before and after");
+
+    endpoint.set_rpm(None);
+    assert!(limits("0").contains("240 -> none"));
+    let packed = || database.sql("select count(*) from sample where state = 'packed'").trim() == "40";
+    until(MOST, "every sample is packed", packed);
+    fleet.into_iter().chain([packer]).for_each(drained);
+}
+
+fn pass(time: Duration) {
+    let since = Instant::now();
+    until(time * 2, "the time is over", || since.elapsed() >= time);
 }

@@ -9,7 +9,7 @@ use checkpoints::postgres::PostgresStore;
 use checkpoints::sqlite::SqliteStore;
 use serde::{Deserialize, Serialize};
 use trainer::Store;
-use worker::{RandomDice, SystemClock};
+use worker::{RandomDice, SteadyClock};
 
 use super::sources::store_fault;
 use crate::fault::{Exit, Fault, chain_of};
@@ -110,7 +110,7 @@ impl Jobs {
 
     fn folder(store: SqliteStore) -> Self {
         let store = Arc::new(store);
-        Self { home: Home::Folder(Arc::clone(&store)), store, clock: Arc::new(SystemClock) }
+        Self { home: Home::Folder(Arc::clone(&store)), store, clock: Arc::new(SteadyClock::start()) }
     }
 
     /// Those of the distributed edition.
