@@ -34,6 +34,10 @@ trainer-install: ## The training backend into services/trainer/python/.venv (CPU
 trainer-test: trainer-install ## Lints, types and tests of the training backend, on CPU
 	cd $(TRAINER) && .venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/pytest
 
+trainer-kills: trainer-install ## kill -9 of the trainer and of the training backend, 3 times each, at moments of SEED (1); minutes
+	$(if $(LONGHAND),,cargo build --release --locked -p longhand)
+	cd $(TRAINER) && LONGHAND=$(abspath $(LONGHAND)) SEED=$(or $(SEED),1) .venv/bin/pytest -m kills -s
+
 dashboards-live: ## Every panel against a real fleet and Debian's Prometheus, which it installs; a minute
 	cargo test -p longhand --test e2e -- alerts --ignored --nocapture
 
@@ -64,4 +68,4 @@ bench: ## The rows of docs/PERFORMANCE.md, measured here; JSON under bench/
 	cargo build --release -p longhand   # by itself: beside the harness it would carry the crash points
 	cargo run --release -p bench
 
-.PHONY: help trainer-install trainer-test demo secrets up down demo-fleet compose-test test test-s3 dashboards-live lint ci simulate chaos mutants-guards bench
+.PHONY: help trainer-install trainer-test trainer-kills demo secrets up down demo-fleet compose-test test test-s3 dashboards-live lint ci simulate chaos mutants-guards bench

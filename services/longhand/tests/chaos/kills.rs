@@ -84,8 +84,8 @@ fn every_service_is_killed_at_random() {
 fn a_writer_is_frozen_for_three_leases() {
     play("8 writer stopped for 3 leases, then continued", &Setting::LONG, |trial| {
         trial.until_share(0.3);
-        trial.allowed += trial.open_calls(Who::Writer);
         trial.child(Who::Writer).signal(Signal::Stop);
+        trial.allow_open_calls(Who::Writer);
         std::thread::sleep(LEASE * 3);
         trial.child(Who::Writer).signal(Signal::Continue);
         trial.over();

@@ -25,8 +25,11 @@ fn a_writer_loses_its_database_for_longer_than_its_lease() {
     let setting = Setting { through: Some(Through::Database), ..Setting::LONG };
     play("7 black hole between a writer and the database for 2 leases", &setting, |trial| {
         trial.until_share(0.3);
-        trial.allowed += trial.open_calls(Who::Writer);
-        spell(trial, Weather::BlackHole, LEASE * 2);
+        weather(trial, Weather::BlackHole);
+        trial.allow_open_calls(Who::Writer);
+        std::thread::sleep(LEASE * 2);
+        weather(trial, Weather::Clear);
+        trial.over();
     });
 }
 

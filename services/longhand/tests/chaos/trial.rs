@@ -399,10 +399,12 @@ impl Trial {
         self.database.sql(sql).trim().parse().expect("a number")
     }
 
-    /// Calls that a process has open.
-    pub fn open_calls(&mut self, who: Who) -> u64 {
+    /// The calls of a process that reaches nobody any more may be repeated. What it had sent arrives first: counted a moment
+    /// before, a call that it had yet to begin would be missing.
+    pub fn allow_open_calls(&mut self, who: Who) {
+        std::thread::sleep(Duration::from_millis(200));
         let pid = self.child(who).pid();
-        self.count(&format!("select count(*) from attempt where outcome = 'started' and owner like '%-{pid}-%'"))
+        self.allowed += self.count(&format!("select count(*) from attempt where outcome = 'started' and owner like '%-{pid}-%'"));
     }
 }
 
