@@ -404,7 +404,8 @@ impl Trial {
     pub fn allow_open_calls(&mut self, who: Who) {
         std::thread::sleep(Duration::from_millis(200));
         let pid = self.child(who).pid();
-        self.allowed += self.count(&format!("select count(*) from attempt where outcome = 'started' and owner like '%-{pid}-%'"));
+        self.allowed +=
+            self.count(&format!("select count(*) from attempt where outcome = 'started' and owner like '%-{pid}-%'"));
     }
 }
 
