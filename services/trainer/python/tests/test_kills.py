@@ -34,8 +34,8 @@ Trainer = subprocess.Popen[str]
 
 
 def binary() -> str:
-    root = SCHEMAS.parents[1]
-    return str(Path(os.environ.get("LONGHAND") or root / "target/release/longhand").resolve())
+    built = Path(os.environ.get("CARGO_TARGET_DIR") or SCHEMAS.parents[1] / "target")
+    return str(Path(os.environ.get("LONGHAND") or built / "release/longhand").resolve())
 
 
 def until(what: str, found: Callable[[], Any]) -> Any:
