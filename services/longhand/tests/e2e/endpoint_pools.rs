@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use agentwrite::sample::SampleState;
 use harness::process::{Ended, Folder, Run, Simulator, StoreView, fixed_sections, until};
@@ -169,8 +169,7 @@ fn a_call_whose_endpoint_is_full_goes_to_the_next() {
 
 /// The endpoint takes 40 calls at once and queues the others without a word; nobody configured that.
 #[test]
-fn a_hidden_limit_is_found_and_costs_no_throughput() {
-    const LATENCY: f64 = 0.4;
+fn a_hidden_limit_is_found() {
     let scratch = scratch();
     let rows = fixed_sections(scratch.path(), "rows.jsonl", 400, 5, 200);
     let endpoint = simulator(&["--latency-ms", "400", "--concurrency", "40", "--cache-tokens", "10000000"]);
@@ -178,22 +177,18 @@ fn a_hidden_limit_is_found_and_costs_no_throughput() {
     let run = crate::run(&endpoint, &rows, &out).args(["--concurrency", "128"]).start();
     let answered = || endpoint.stats().count("answered");
     until(MOST, "the run is under way", || answered() > 300);
-    let (start, before) = (Instant::now(), answered());
     let mut queued = Vec::new();
     until(MOST, "most of it is done", || {
         let stats = endpoint.stats();
         queued.push(stats.count("queued"));
         stats.count("answered") > 1_500
     });
-    let rate = (answered() - before) as f64 / start.elapsed().as_secs_f64();
-    let best = 40.0 / LATENCY;
     // It is found within seconds, not at once.
     let mut late = queued.split_off(queued.len() * 3 / 4);
     late.sort_unstable();
     let usual = late[late.len() / 2];
-    eprintln!("{rate:.1} calls/s of {best:.1}; {usual} calls wait inside the endpoint");
-    assert!(rate >= best * 0.9, "{rate} of {best}");
-    // Without a limit 88 would wait; it comes down step by step.
+    eprintln!("{usual} calls wait inside the endpoint");
+    // What that does to throughput is a row of the bench. Without a limit 88 would wait; it comes down step by step.
     assert!(usual <= 72, "calls that it cannot take are held back: {usual}");
     run.wait(MOST).expect_code(0);
 }
