@@ -40,8 +40,14 @@ impl Clock for SteadyClock {
     }
 }
 
+/// The one that goes on while the machine sleeps, where there is one.
+#[cfg(target_os = "linux")]
+const STEADY: ClockId = ClockId::Boottime;
+#[cfg(not(target_os = "linux"))]
+const STEADY: ClockId = ClockId::Monotonic;
+
 fn since_boot_ms() -> i64 {
-    let time = clock_gettime(ClockId::Boottime);
+    let time = clock_gettime(STEADY);
     time.tv_sec * 1_000 + time.tv_nsec / 1_000_000
 }
 
