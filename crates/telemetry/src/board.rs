@@ -86,7 +86,13 @@ pub(crate) struct Board {
     slots: Mutex<Vec<(String, CountSlots)>>,
     endpoints: Mutex<Vec<ViewEndpoints>>,
     queues: Mutex<Option<(Instant, Vec<QueueView>, u64)>>,
-    trainings: Mutex<HashMap<u64, ViewTraining>>,
+    trainings: Mutex<Trainings>,
+}
+
+#[derive(Default)]
+struct Trainings {
+    last: u64,
+    at_work: HashMap<u64, ViewTraining>,
 }
 
 #[derive(Default)]
@@ -135,7 +141,7 @@ impl ShownTraining {
 impl Drop for ShownTraining {
     fn drop(&mut self) {
         if let Some((board, number)) = &self.0 {
-            lock(&board.trainings).remove(number);
+            lock(&board.trainings).at_work.remove(number);
         }
     }
 }
@@ -175,16 +181,16 @@ impl Board {
 
     /// A training job is at work.
     pub(crate) fn trains(self: &Arc<Self>, view: ViewTraining) -> ShownTraining {
-        let mut tries = lock(&self.tries);
-        tries.last += 1;
-        let number = tries.last;
-        lock(&self.trainings).insert(number, view);
+        let mut trainings = lock(&self.trainings);
+        trainings.last += 1;
+        let number = trainings.last;
+        trainings.at_work.insert(number, view);
         ShownTraining(Some((Arc::clone(self), number)))
     }
 
     /// Training jobs at work.
     pub(crate) fn trainings(&self) -> Vec<TrainingView> {
-        lock(&self.trainings).values().map(|view| view()).collect()
+        lock(&self.trainings).at_work.values().map(|view| view()).collect()
     }
 
     pub(crate) fn show_slots(&self, stage: &str, slots: CountSlots) {

@@ -1,16 +1,19 @@
 //! Dashboards and alerts, from one table: what Grafana shows, what Prometheus watches and what docs/OPERATIONS.md says of it
 //! are the same lines.
 //!
-//! To add a panel: its line in `panels.rs`. To add an alert: its line in `alerts.rs`, and a case in
+//! To add a panel: its line in `panels.rs` (`training.rs` for training). To add an alert: its line in `alerts.rs`, and a case in
 //! `deploy/prometheus/tests/longhand.yml`. Then `longhand dashboards write deploy`.
 
 mod alerts;
 mod grafana;
+mod panel;
 mod panels;
 mod rules;
+mod training;
 
 pub use alerts::{ALERTS, Alert, Severity};
-pub use panels::{DASHBOARDS, Dashboard, Panel, Query};
+pub use panel::{Dashboard, Panel, Query};
+pub use panels::DASHBOARDS;
 
 /// A file to be written: its path below the folder, and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::panels::{Dashboard, Look, Panel};
+use super::panel::{Dashboard, Look, Panel};
 
 /// Columns of Grafana's grid.
 const COLUMNS: u32 = 24;

@@ -1,73 +1,14 @@
 //! What dashboards show.
 
-/// A dashboard.
-#[derive(Debug, Clone, Copy)]
-pub struct Dashboard {
-    /// Names it in links and files.
-    pub uid: &'static str,
-    /// Title.
-    pub title: &'static str,
-    /// Panels, in reading order.
-    pub panels: &'static [Panel],
-}
-
-/// How a panel is drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
-    /// Curves over time.
-    Lines,
-    /// Areas on top of each other.
-    Stack,
-    /// The last value, large.
-    Number,
-}
-
-/// A panel.
-#[derive(Debug, Clone, Copy)]
-pub struct Panel {
-    /// Title.
-    pub title: &'static str,
-    /// What it shows, and what to do when it looks wrong.
-    pub help: &'static str,
-    /// Grafana's unit.
-    pub unit: &'static str,
-    /// How it is drawn.
-    pub look: Look,
-    /// What it shows.
-    pub queries: &'static [Query],
-}
-
-/// One expression of a panel.
-#[derive(Debug, Clone, Copy)]
-pub struct Query {
-    /// What a curve is called; labels in `{{ }}`.
-    pub legend: &'static str,
-    /// PromQL.
-    pub expression: &'static str,
-}
-
-const fn q(legend: &'static str, expression: &'static str) -> Query {
-    Query { legend, expression }
-}
-
-const fn panel(
-    title: &'static str,
-    look: Look,
-    unit: &'static str,
-    help: &'static str,
-    queries: &'static [Query],
-) -> Panel {
-    Panel { title, help, unit, look, queries }
-}
-
-use Look::{Lines, Number, Stack};
+use super::panel::Look::{Lines, Number, Stack};
+use super::panel::{Dashboard, Panel, panel, q};
 
 /// All dashboards.
 pub const DASHBOARDS: &[Dashboard] = &[
     Dashboard { uid: "longhand-run", title: "Longhand: run", panels: RUN },
     Dashboard { uid: "longhand-pipeline", title: "Longhand: pipeline", panels: PIPELINE },
     Dashboard { uid: "longhand-endpoints", title: "Longhand: endpoints and cost", panels: ENDPOINTS },
-    Dashboard { uid: "longhand-training", title: "Longhand: training", panels: TRAINING },
+    Dashboard { uid: "longhand-training", title: "Longhand: training", panels: super::training::PANELS },
 ];
 
 /// Does it move, is it healthy, what does it cost, when does it end. Counts of a run are the store's: every process that
@@ -506,132 +447,6 @@ const ENDPOINTS: &[Panel] = &[
         &[q(
             "cost",
             "1000 * sum(rate(longhand_cost_usd_total[$__rate_interval])) / sum(rate(longhand_output_words_total[$__rate_interval]))",
-        )],
-    ),
-];
-
-/// Training jobs at work: does it move, does the loss fall, what would a kill cost.
-const TRAINING: &[Panel] = &[
-    panel(
-        "Doing",
-        Number,
-        "short",
-        "What the trainer of each job does: waiting for shards, fetching, starting, training, stopping.",
-        &[q(
-            "{{longhand_training_id}} {{phase}}",
-            r#"max by (longhand_training_id, phase) (longhand_training_phase{longhand_training_id=~"$training"})"#,
-        )],
-    ),
-    panel(
-        "Progress",
-        Number,
-        "percentunit",
-        "Steps of those planned up to the end of the round; a stream plans round by round.",
-        &[q(
-            "{{longhand_training_id}}",
-            r#"max by (longhand_training_id) (longhand_training_step{longhand_training_id=~"$training"}) / max by (longhand_training_id) (longhand_training_steps{longhand_training_id=~"$training"})"#,
-        )],
-    ),
-    panel(
-        "Tokens per second",
-        Number,
-        "short",
-        "As the backend says; if it falls, look at the GPU's memory and its other users.",
-        &[q(
-            "{{longhand_training_id}}",
-            r#"max by (longhand_training_id) (longhand_training_tokens_per_second{longhand_training_id=~"$training"})"#,
-        )],
-    ),
-    panel(
-        "Steps done again",
-        Number,
-        "short",
-        "What kills and crashes cost so far; checkpoints more often make it less.",
-        &[q(
-            "{{longhand_training_id}}",
-            r#"max by (longhand_training_id) (longhand_training_redone_steps{longhand_training_id=~"$training"})"#,
-        )],
-    ),
-    panel(
-        "Loss",
-        Lines,
-        "none",
-        "Of the last step; over a round it falls. NaN stops the job.",
-        &[q(
-            "{{longhand_training_id}}",
-            r#"max by (longhand_training_id) (longhand_training_loss{longhand_training_id=~"$training"})"#,
-        )],
-    ),
-    panel(
-        "Learning rate",
-        Lines,
-        "sci",
-        "By the schedule: it rises, stays and falls with the last round.",
-        &[q(
-            "{{longhand_training_id}}",
-            r#"max by (longhand_training_id) (longhand_training_learning_rate{longhand_training_id=~"$training"})"#,
-        )],
-    ),
-    panel(
-        "Steps",
-        Lines,
-        "short",
-        "Done, and in the last checkpoint: what lies between is lost with the process.",
-        &[
-            q(
-                "{{longhand_training_id}} done",
-                r#"max by (longhand_training_id) (longhand_training_step{longhand_training_id=~"$training"})"#,
-            ),
-            q(
-                "{{longhand_training_id}} kept",
-                r#"max by (longhand_training_id) (longhand_training_checkpoint_step{longhand_training_id=~"$training"})"#,
-            ),
-        ],
-    ),
-    panel(
-        "Tokens of the round",
-        Lines,
-        "short",
-        "Trained tokens; they begin at 0 with each round.",
-        &[q(
-            "{{longhand_training_id}}",
-            r#"max by (longhand_training_id) (longhand_training_tokens{longhand_training_id=~"$training"})"#,
-        )],
-    ),
-    panel(
-        "Peak memory",
-        Lines,
-        "bytes",
-        "Of the busiest device; near its size, shorten the packs or offload.",
-        &[q(
-            "{{longhand_training_id}}",
-            r#"max by (longhand_training_id) (longhand_training_memory_bytes{longhand_training_id=~"$training"})"#,
-        )],
-    ),
-    panel(
-        "Data",
-        Lines,
-        "short",
-        "Round, and shards in it.",
-        &[
-            q(
-                "{{longhand_training_id}} round",
-                r#"max by (longhand_training_id) (longhand_training_round{longhand_training_id=~"$training"})"#,
-            ),
-            q(
-                "{{longhand_training_id}} shards",
-                r#"max by (longhand_training_id) (longhand_training_shards{longhand_training_id=~"$training"})"#,
-            ),
-        ],
-    ),
-    panel(
-        "Starts of the backend",
-        Lines,
-        "short",
-        "One a round if nothing goes wrong; `longhand train logs JOB` says why it was started again.",
-        &[q(
-            "{{longhand_training_id}}",
-            r#"max by (longhand_training_id) (longhand_training_sessions{longhand_training_id=~"$training"})"#,
         )],
     ),
 ];
