@@ -8,7 +8,7 @@ use backoff::{ExponentialBuilder, Retryable};
 use tokio::sync::Notify;
 
 use crate::chain::Shared;
-use crate::spool::Kept;
+use crate::spool::Entry;
 
 fn patience() -> ExponentialBuilder {
     ExponentialBuilder::default()
@@ -27,51 +27,32 @@ impl Shared {
             tracing::warn!(%error, ?wait, "the store refused a result; trying again");
             refused.notify_one();
         });
-        let late = async {
-            match self.spool.as_ref().and_then(crate::Spool::patience) {
-                Some(patience) => tokio::time::sleep(patience).await,
+        let entry = self.spool.as_ref().map(|spool| Entry::new(spool, record));
+        let spooled = async {
+            match &entry {
+                Some(entry) => entry.follow(&refused).await,
                 None => pending().await,
             }
         };
-        tokio::pin!(committed, late);
-        let (mut kept, mut is_late, mut is_told) = (None, false, false);
-        loop {
-            tokio::select! {
-                biased;
-                recorded = &mut committed => {
-                    if let (Some(spool), Some(kept)) = (&self.spool, kept.take()) {
-                        spool.done(kept);
-                    }
-                    return recorded.ok();
+        tokio::select! {
+            biased;
+            recorded = committed => {
+                if let Some(entry) = &entry {
+                    entry.done();
                 }
-                () = self.abort.cancelled() => {
-                    if kept.is_none() && self.keep(record, &mut is_told).await.is_none() {
-                        tracing::error!(attempt = %record.attempt, "an answer is lost: neither the store nor the spool took it");
-                    }
-                    return None;
-                }
-                () = &mut late, if !is_late => is_late = true,
-                () = refused.notified() => {}
+                recorded.ok()
             }
-            if kept.is_none() {
-                kept = self.keep(record, &mut is_told).await;
-            }
-        }
-    }
-
-    /// Writes an answer to the spool. A spool that takes none is told of once an answer: it is tried again with every refusal
-    /// of the store.
-    async fn keep(&self, record: &RecordResult, is_told: &mut bool) -> Option<Kept> {
-        let spool = self.spool.as_ref()?;
-        match spool.keep(record).await {
-            Ok(kept) => Some(kept),
-            Err(error) => {
-                if !std::mem::replace(is_told, true) {
-                    tracing::error!(%error, folder = %spool.folder().display(), attempt = %record.attempt,
-                        "the spool takes no answer: this one waits in memory for the store, make room");
+            () = self.abort.cancelled() => {
+                let is_kept = match &entry {
+                    Some(entry) => entry.keep().await,
+                    None => false,
+                };
+                if !is_kept {
+                    tracing::error!(attempt = %record.attempt, "an answer is lost: neither the store nor the spool took it");
                 }
                 None
             }
+            never = spooled => match never {},
         }
     }
 

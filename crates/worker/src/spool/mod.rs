@@ -14,6 +14,7 @@
 //! counted as kept.
 
 mod adopt;
+mod entry;
 mod log;
 mod own;
 
@@ -25,6 +26,7 @@ use std::time::Duration;
 use agentwrite::ports::RecordResult;
 
 pub use adopt::{Adopted, ReplayError, adopt_forever, waiting_answers};
+pub(crate) use entry::Entry;
 use own::Own;
 
 /// When an answer goes to the spool.
@@ -39,7 +41,7 @@ pub enum SpoolWhen {
 /// An entry of this process's log that the store has not taken yet.
 #[derive(Debug)]
 #[must_use = "an entry stays in the log until it is marked as done"]
-pub struct Kept(u64);
+struct Kept(u64);
 
 /// The spool of a process. Clones share its log.
 #[derive(Debug, Clone)]
@@ -81,32 +83,26 @@ impl Spool {
     }
 
     /// Where it is.
-    pub(crate) fn folder(&self) -> &Path {
+    fn folder(&self) -> &Path {
         &self.0.folder
     }
 
-    /// How long an answer may wait for the store before it is spooled.
-    pub(crate) fn patience(&self) -> Option<Duration> {
+    /// How long an answer may wait for the store before it is written down.
+    fn patience(&self) -> Option<Duration> {
         match self.0.when {
             SpoolWhen::Refused => None,
             SpoolWhen::Late(patience) => Some(patience),
         }
     }
 
-    /// Writes an answer; durable when this returns.
-    pub(crate) async fn keep(&self, record: &RecordResult) -> io::Result<Kept> {
+    /// Writes an answer into the log: there for whoever adopts it, durable once [`Self::sync`] has returned.
+    fn write_down(&self, record: &RecordResult) -> io::Result<Kept> {
         let text = serde_json::to_string(record)?;
-        let entry = self.own_or_new(&mut self.own())?.append(text)?;
-        if let Err(error) = self.sync(entry).await {
-            // What may not be on the disk is not kept; the caller tries again.
-            self.done(Kept(entry));
-            return Err(error);
-        }
-        Ok(Kept(entry))
+        Ok(Kept(self.own_or_new(&mut self.own())?.append(text)?))
     }
 
     /// The store has taken the answer.
-    pub(crate) fn done(&self, kept: Kept) {
+    fn done(&self, kept: Kept) {
         if let Some(own) = self.own().as_mut()
             && let Err(error) = own.done(kept.0)
         {
@@ -115,6 +111,7 @@ impl Spool {
         }
     }
 
+    /// Puts an entry, and all before it, on the disk.
     async fn sync(&self, entry: u64) -> io::Result<()> {
         match self.0.when {
             // Rare, and the seeded simulation stays in one thread.

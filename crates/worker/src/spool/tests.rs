@@ -7,6 +7,7 @@ use agentwrite::ports::{ClaimTask, Recorded, StoreError, TaskResult, TaskStore};
 use agentwrite::sample::SampleContext;
 use agentwrite::task::{AttemptEnd, ClaimedTask, Kind, TaskKey};
 use async_trait::async_trait;
+use tokio::sync::Notify;
 
 use super::*;
 
@@ -83,6 +84,13 @@ impl TaskStore for Results {
     }
 }
 
+/// Writes the answer of this place; durable when this returns.
+async fn keep(spool: &Spool, place: u32) -> Kept {
+    let kept = spool.write_down(&record(place)).unwrap();
+    spool.sync(kept.0).await.unwrap();
+    kept
+}
+
 fn entries(folder: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
@@ -92,10 +100,10 @@ fn entries(folder: &Path) -> Vec<String> {
 async fn answers_of_the_dead_are_replayed_once_and_those_of_the_living_are_not() {
     let dir = tempfile::tempdir().unwrap();
     let (dead, living) = (Spool::new(dir.path(), "dead", SOON), Spool::new(dir.path(), "living", SOON));
-    let kept = dead.keep(&record(0)).await.unwrap();
-    let _ = (dead.keep(&record(1)).await.unwrap(), dead.keep(&record(2)).await.unwrap());
+    let kept = keep(&dead, 0).await;
+    let _ = (keep(&dead, 1).await, keep(&dead, 2).await);
     dead.done(kept);
-    let _ = living.keep(&record(3)).await.unwrap();
+    let _ = keep(&living, 3).await;
     let (store, next) = (Results::default(), Spool::new(dir.path(), "next", SOON));
 
     assert_eq!(next.adopt(&store).await.unwrap(), Adopted::default(), "both live");
@@ -111,7 +119,7 @@ async fn answers_of_the_dead_are_replayed_once_and_those_of_the_living_are_not()
 async fn nothing_is_removed_before_the_store_has_taken_it() {
     let dir = tempfile::tempdir().unwrap();
     let dead = Spool::new(dir.path(), "dead", SOON);
-    let _ = (dead.keep(&record(0)).await.unwrap(), dead.keep(&record(1)).await.unwrap());
+    let _ = (keep(&dead, 0).await, keep(&dead, 1).await);
     drop(dead);
     let (store, next) = (Results::default(), Spool::new(dir.path(), "next", SOON));
     store.away.store(true, Ordering::Relaxed);
@@ -126,7 +134,7 @@ async fn nothing_is_removed_before_the_store_has_taken_it() {
 async fn a_record_that_a_kill_cut_off_is_no_hindrance() {
     let dir = tempfile::tempdir().unwrap();
     let dead = Spool::new(dir.path(), "dead", SOON);
-    let _ = (dead.keep(&record(0)).await.unwrap(), dead.keep(&record(1)).await.unwrap());
+    let _ = (keep(&dead, 0).await, keep(&dead, 1).await);
     drop(dead);
     let log = dir.path().join("dead/answers.log");
     let bytes = std::fs::read(&log).unwrap();
@@ -142,8 +150,7 @@ async fn a_log_whose_answers_are_all_taken_is_empty_and_its_folder_goes() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("spool");
     let spool = Spool::new(&folder, "own", SOON);
-    let (first, second) =
-        tokio::join!(async { spool.keep(&record(0)).await.unwrap() }, async { spool.keep(&record(1)).await.unwrap() });
+    let (first, second) = tokio::join!(async { keep(&spool, 0).await }, async { keep(&spool, 1).await });
     let length = || std::fs::metadata(folder.join("own/answers.log")).unwrap().len();
     spool.done(first);
     assert!(length() > 0);
@@ -151,7 +158,7 @@ async fn a_log_whose_answers_are_all_taken_is_empty_and_its_folder_goes() {
     assert!(folder.join("own").is_dir(), "an answer is open");
     spool.done(second);
     assert_eq!(length(), 0);
-    let third = spool.keep(&record(2)).await.unwrap();
+    let third = keep(&spool, 2).await;
     assert!(length() > 0);
     spool.done(third);
     spool.leave();
@@ -164,7 +171,7 @@ async fn many_answers_share_an_fsync_and_none_is_lost() {
     let spool = Spool::new(dir.path(), "own", SOON);
     let all = (0..200).map(|place| {
         let spool = spool.clone();
-        async move { spool.keep(&record(place)).await.unwrap() }
+        async move { keep(&spool, place).await }
     });
     let kept = futures_join(all).await;
     assert_eq!(kept.len(), 200);
@@ -180,4 +187,48 @@ async fn futures_join<F: Future<Output = Kept> + Send + 'static>(all: impl Itera
         set.spawn(one);
     });
     set.join_all().await
+}
+
+/// Whether the log has the answer, and whether it may be on no disk yet.
+fn stands(spool: &Spool) -> (bool, bool) {
+    let own = spool.own();
+    own.as_ref().map_or((false, true), |own| (!own.is_empty(), own.unsynced(0).is_some()))
+}
+
+#[tokio::test]
+async fn a_late_answer_is_written_down_at_once_and_fsynced_if_it_stays_late() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Spool::new(dir.path(), "own", SpoolWhen::Late(Duration::ZERO));
+    let (record, refused) = (record(0), Notify::new());
+    let entry = Entry::new(&spool, &record);
+    let mut follow = std::pin::pin!(entry.follow(&refused));
+    while !stands(&spool).0 {
+        assert!(tokio::time::timeout(Duration::from_millis(1), &mut follow).await.is_err());
+    }
+    assert_eq!(stands(&spool), (true, true), "an fsync would hold up the store's");
+    while stands(&spool).1 {
+        assert!(tokio::time::timeout(Duration::from_millis(10), &mut follow).await.is_err());
+    }
+    entry.done();
+    assert_eq!(stands(&spool), (false, false));
+}
+
+#[tokio::test]
+async fn a_refused_answer_is_on_the_disk_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    for when in [SpoolWhen::Refused, SpoolWhen::Late(Duration::MAX)] {
+        let spool = Spool::new(dir.path(), "own", when);
+        let (record, refused) = (record(0), Notify::new());
+        let entry = Entry::new(&spool, &record);
+        let mut follow = std::pin::pin!(entry.follow(&refused));
+        assert!(tokio::time::timeout(Duration::from_millis(20), &mut follow).await.is_err());
+        assert!(!stands(&spool).0, "neither late nor refused");
+        refused.notify_one();
+        while stands(&spool).1 {
+            assert!(tokio::time::timeout(Duration::from_millis(10), &mut follow).await.is_err());
+        }
+        assert!(stands(&spool).0);
+        entry.done();
+        spool.leave();
+    }
 }
