@@ -14,7 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::cli::LogFormat;
-use crate::panel::BesidePanel;
+use crate::panel::{BesidePanel, Surface};
 
 /// The log of the process, of which there is one: how it looks, and where it is sent besides.
 struct Log {
@@ -60,7 +60,8 @@ pub fn start(level: &str, format: LogFormat) {
     // The queue's client reports as an error what its caller expects or mends; the adapter says what matters.
     let filter = EnvFilter::try_new(format!("lapin=off,{level}")).unwrap_or_default();
     let log = tracing_subscriber::registry().with(filter).with(Sparing::default()).with(Sending);
-    let lines = fmt::layer().with_writer(|| BesidePanel);
+    let colour = matches!(Surface::of_stderr(), Surface::Terminal { colour: true, .. });
+    let lines = fmt::layer().with_writer(|| BesidePanel).with_ansi(colour);
     match format {
         LogFormat::Pretty => log.with(lines.with_target(false)).init(),
         LogFormat::Json => log.with(lines.json().flatten_event(true).with_span_list(false)).init(),

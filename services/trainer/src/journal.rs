@@ -23,7 +23,7 @@ const TAIL: u64 = 1 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// More shards have to come first.
+    /// More shards have to come first, or a trainer that takes the job up.
     #[default]
     Waiting,
     /// Shards are fetched and verified.

@@ -29,7 +29,9 @@ pub async fn run(settings: &Settings, request: &Request, as_json: bool, out: &mu
     if let Some(jobs) = jobs {
         jobs.close().await;
     }
-    let (offer, planned) = planned.map_err(|error| fault_of(&error, &spec.out))?;
+    let (offer, mut planned) = planned.map_err(|error| fault_of(&error, &spec.out))?;
+    // The list of skipped rows is in the folder that goes with this call.
+    planned.plan.skipped.path = None;
     if !offer.complete {
         eprintln!("warning: the run goes on ({}): this is the plan for what is there now", offer.standing);
     }

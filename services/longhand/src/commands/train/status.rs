@@ -77,7 +77,8 @@ fn at_work(found: &Found, view: &TrainingView) -> bool {
 fn standing(found: &Found, view: &TrainingView) -> Standing {
     let mut standing = found.out.as_deref().and_then(last_standing).unwrap_or_else(|| from_store(view));
     if !at_work(found, view) {
-        standing.phase = Phase::Ended;
+        let is_untaken = view.sessions.is_empty() && view.training.state == TrainingState::Running;
+        standing.phase = if is_untaken { Phase::Waiting } else { Phase::Ended };
     }
     standing
 }
