@@ -10,5 +10,6 @@ mod added;
 mod columns;
 mod fresh_start;
 pub mod memory;
+mod outline;
 pub mod postgres;
 pub mod sqlite;

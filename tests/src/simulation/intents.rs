@@ -8,8 +8,8 @@ use agentwrite::ids::{Hash, OwnerId, RunId, SampleId, Timestamp};
 use agentwrite::ports::{
     Added, AdmissionView, Admit, Budget, ClosedShard, CompleteSample, Control, DispatchStore, Dispatched, FailureGroup,
     OperatorAction, OutboxRow, PackStore, PackedSample, PublishedShard, Range, ReportStore, Rescued, Reservation,
-    Reserve, Retried, RetryPlan, Run, RunState, RunStore, SampleDetail, SampleFilter, SamplePage, ShardFile,
-    StatisticsRow, StoreError, Totals, TrafficStore, Unused, Verdict,
+    Reserve, Retried, RetryPlan, Run, RunState, RunStore, SampleDetail, SampleFilter, SampleOutline, SamplePage,
+    ShardFile, StatisticsRow, StoreError, Totals, TrafficStore, Unused, Verdict,
 };
 use agentwrite::rate::Claim;
 use agentwrite::sample::{Input, SampleContext};
@@ -208,6 +208,10 @@ impl ReportStore for ShakenStore {
 
     async fn sample(&self, run: &RunId, sample: &SampleId) -> Result<Option<SampleDetail>, StoreError> {
         self.read("sample", self.ground().sample(run, sample)).await
+    }
+
+    async fn outlines(&self, run: &RunId, samples: &[SampleId]) -> Result<Vec<SampleOutline>, StoreError> {
+        self.read("outlines", self.ground().outlines(run, samples)).await
     }
 
     async fn failures(&self, run: &RunId) -> Result<Vec<FailureGroup>, StoreError> {

@@ -6,6 +6,7 @@
 mod chat;
 mod dispatch;
 mod observe;
+mod outline;
 mod overview;
 mod pack;
 mod queue;
@@ -21,6 +22,7 @@ pub use dispatch::{
     AdmissionCandidate, AdmissionView, Admit, DispatchStore, Dispatched, OutboxRow, Rescued, TaskMessage,
 };
 pub use observe::{Observer, RunView, SampleEnd, Try};
+pub use outline::{SampleOutline, SectionOutline};
 pub use overview::{OutcomeTotals, OverviewStore, RunRow, WholeLength};
 pub use pack::{ClosedShard, CompleteSample, PackStore, PackedSample, PublishedShard, Range, ShardFile, Verdict};
 pub use queue::{Consumer, Delivery, QueueError, TaskQueue};

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{StoreError, Verdict};
+use super::{SampleOutline, StoreError, Verdict};
 use crate::failure::ErrorCode;
 use crate::ids::{AttemptId, RunId, SampleId, Timestamp};
 use crate::sample::{SampleContext, SampleState};
@@ -221,6 +221,8 @@ pub trait ReportStore: Send + Sync {
     async fn samples(&self, run: &RunId, filter: &SampleFilter, most: u32) -> Result<SamplePage, StoreError>;
     /// One sample whole.
     async fn sample(&self, run: &RunId, sample: &SampleId) -> Result<Option<SampleDetail>, StoreError>;
+    /// Samples without their texts, those that are there, in the order given.
+    async fn outlines(&self, run: &RunId, samples: &[SampleId]) -> Result<Vec<SampleOutline>, StoreError>;
     /// Failures and rejections by cause, most samples first.
     async fn failures(&self, run: &RunId) -> Result<Vec<FailureGroup>, StoreError>;
     /// Failed attempts by code, and rejected answers by gate: how often each happened.

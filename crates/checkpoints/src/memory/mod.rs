@@ -16,6 +16,7 @@ mod intake;
 mod ledger;
 mod load;
 mod outbox;
+mod outlines;
 mod pack;
 mod record_failure;
 mod record_result;

@@ -6,15 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use agentwrite::failure::ErrorCode;
 use agentwrite::ids::{AttemptId, RunId, SampleId, Timestamp};
 use agentwrite::ports::{
-    AnswerRow, AttemptRow, FailureGroup, OperatorAction, ReportStore, SampleDetail, SampleFilter, SamplePage,
-    SampleRow, StatisticsRow, StoreError, Totals,
+    AnswerRow, AttemptRow, FailureGroup, OperatorAction, ReportStore, SampleDetail, SampleFilter, SampleOutline,
+    SamplePage, SampleRow, StatisticsRow, StoreError, Totals,
 };
 use agentwrite::sample::SampleState;
 use async_trait::async_trait;
 
 use super::rows::{Attempt, Sample};
 use super::state::RunData;
-use super::{MemoryStore, load, violations};
+use super::{MemoryStore, load, outlines, violations};
 
 fn row(id: &SampleId, sample: &Sample) -> SampleRow {
     SampleRow {
@@ -52,13 +52,12 @@ fn page(run: &RunData, filter: &SampleFilter, most: u32) -> SamplePage {
 
 fn detail(run: &RunData, id: &SampleId) -> Option<SampleDetail> {
     let sample = run.samples.get(id)?;
-    let tries = run.tries.get(id.as_str()).map_or(&[][..], Vec::as_slice);
     let answers = run.answers.get(id.as_str()).map_or(&[][..], Vec::as_slice);
     Some(SampleDetail {
         row: row(id, sample),
         context: load::context(run, id, sample),
         verdict: sample.verdict.clone(),
-        attempts: tries.iter().filter_map(|id| Some(attempt_row(id, run.attempts.get(id)?))).collect(),
+        attempts: attempts(run, id).collect(),
         answers: answers
             .iter()
             .map(|answer| AnswerRow {
@@ -71,6 +70,12 @@ fn detail(run: &RunData, id: &SampleId) -> Option<SampleDetail> {
             .collect(),
         config_version: sample.config_version,
     })
+}
+
+/// All tries, oldest first.
+pub(super) fn attempts(run: &RunData, id: &SampleId) -> impl Iterator<Item = AttemptRow> {
+    let tries = run.tries.get(id.as_str()).map_or(&[][..], Vec::as_slice);
+    tries.iter().filter_map(|id| Some(attempt_row(id, run.attempts.get(id)?)))
 }
 
 fn attempt_row(id: &AttemptId, attempt: &Attempt) -> AttemptRow {
@@ -152,6 +157,10 @@ impl ReportStore for MemoryStore {
 
     async fn sample(&self, run: &RunId, sample: &SampleId) -> Result<Option<SampleDetail>, StoreError> {
         self.read(|state| state.runs.get(run).and_then(|run| detail(run, sample)))
+    }
+
+    async fn outlines(&self, run: &RunId, samples: &[SampleId]) -> Result<Vec<SampleOutline>, StoreError> {
+        self.read(|state| state.runs.get(run).map_or_else(Vec::new, |run| outlines::outlines(run, samples)))
     }
 
     async fn failures(&self, run: &RunId) -> Result<Vec<FailureGroup>, StoreError> {

@@ -58,7 +58,7 @@ pub(super) fn load_for_tasks<'c>(
 }
 
 /// Which of the things that were asked for a row is about.
-fn position(row: &PgRow) -> Result<usize, sqlx::Error> {
+pub(super) fn position(row: &PgRow) -> Result<usize, sqlx::Error> {
     Ok(number::<usize>(row, "position")?.saturating_sub(1))
 }
 

@@ -25,6 +25,7 @@ mod lead;
 mod load;
 mod lock;
 mod modes;
+mod outlines;
 mod overview;
 mod pack;
 mod record;

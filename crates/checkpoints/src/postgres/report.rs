@@ -2,8 +2,8 @@
 
 use agentwrite::ids::{AttemptId, RunId, SampleId, Timestamp};
 use agentwrite::ports::{
-    AnswerRow, AttemptRow, FailureGroup, OperatorAction, ReportStore, SampleDetail, SampleFilter, SamplePage,
-    SampleRow, StatisticsRow, StoreError, Totals,
+    AnswerRow, AttemptRow, FailureGroup, OperatorAction, ReportStore, SampleDetail, SampleFilter, SampleOutline,
+    SamplePage, SampleRow, StatisticsRow, StoreError, Totals,
 };
 use agentwrite::sample::SampleState;
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
 use super::rows::{body, number};
-use super::{PostgresStore, invariants, load};
+use super::{PostgresStore, invariants, load, outlines};
 use crate::columns::{json, sample_state};
 
 #[async_trait]
@@ -45,6 +45,12 @@ impl ReportStore for PostgresStore {
         let fail = |error: sqlx::Error| StoreError::new(format!("sample {sample}"), error);
         let mut connection = self.readers.acquire().await.map_err(fail)?;
         detail(&mut connection, run, sample).await.map_err(fail)
+    }
+
+    async fn outlines(&self, run: &RunId, samples: &[SampleId]) -> Result<Vec<SampleOutline>, StoreError> {
+        let fail = |error: sqlx::Error| StoreError::new(format!("outlines {run}"), error);
+        let mut connection = self.readers.acquire().await.map_err(fail)?;
+        outlines::outlines(&mut connection, run, samples).await.map_err(fail)
     }
 
     async fn failures(&self, run: &RunId) -> Result<Vec<FailureGroup>, StoreError> {
@@ -196,7 +202,7 @@ fn answer_row(row: &PgRow) -> Result<AnswerRow, sqlx::Error> {
     })
 }
 
-fn attempt_row(row: &PgRow) -> Result<AttemptRow, sqlx::Error> {
+pub(super) fn attempt_row(row: &PgRow) -> Result<AttemptRow, sqlx::Error> {
     let tokens = |name: &str| row.try_get::<i64, _>(name).map(|value| value as u64);
     let money = |name: &str| row.try_get::<Option<i64>, _>(name).map(|value| value.map(|value| value as u64));
     Ok(AttemptRow {

@@ -16,6 +16,7 @@ mod fail;
 mod follow_up;
 mod invariants;
 mod load;
+mod outlines;
 mod overview;
 mod pack;
 mod record;

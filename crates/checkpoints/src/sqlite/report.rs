@@ -3,15 +3,15 @@
 use agentwrite::failure::ErrorCode;
 use agentwrite::ids::{AttemptId, RunId, SampleId, Timestamp};
 use agentwrite::ports::{
-    AnswerRow, AttemptRow, FailureGroup, OperatorAction, ReportStore, SampleDetail, SampleFilter, SamplePage,
-    SampleRow, StatisticsRow, StoreError, Totals,
+    AnswerRow, AttemptRow, FailureGroup, OperatorAction, ReportStore, SampleDetail, SampleFilter, SampleOutline,
+    SamplePage, SampleRow, StatisticsRow, StoreError, Totals,
 };
 use agentwrite::sample::SampleState;
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 
 use super::statement::{all, first, json, json_or_none};
-use super::{SqliteStore, invariants, load};
+use super::{SqliteStore, invariants, load, outlines};
 use crate::columns::sample_state;
 
 #[async_trait]
@@ -47,6 +47,11 @@ impl ReportStore for SqliteStore {
     async fn sample(&self, run: &RunId, sample: &SampleId) -> Result<Option<SampleDetail>, StoreError> {
         let (run, sample) = (run.clone(), sample.clone());
         self.reader.run("sample", move |connection| detail(connection, &run, &sample)).await
+    }
+
+    async fn outlines(&self, run: &RunId, samples: &[SampleId]) -> Result<Vec<SampleOutline>, StoreError> {
+        let (run, samples) = (run.clone(), samples.to_vec());
+        self.reader.run("outlines", move |connection| outlines::outlines(connection, &run, &samples)).await
     }
 
     async fn failures(&self, run: &RunId) -> Result<Vec<FailureGroup>, StoreError> {
@@ -197,26 +202,27 @@ fn detail(connection: &Connection, run: &RunId, sample: &SampleId) -> rusqlite::
     })
 }
 
-fn attempt_row(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
-    let tokens = |name: &str| row.get::<_, i64>(name).map(|value| value as u64);
-    let money = |name: &str| row.get::<_, Option<i64>>(name).map(|value| value.map(|value| value as u64));
+/// Reads the columns of `attempt_list`, by their place: by name each would cost as much as reading it.
+pub(super) fn attempt_row(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
+    let tokens = |column: usize| row.get::<_, i64>(column).map(|value| value as u64);
+    let money = |column: usize| row.get::<_, Option<i64>>(column).map(|value| value.map(|value| value as u64));
     Ok(AttemptRow {
-        attempt: AttemptId::new(row.get::<_, String>("attempt")?),
-        kind: row.get("kind")?,
-        place: row.get("place")?,
-        revision: row.get("revision")?,
-        generation: row.get("generation")?,
-        outcome: row.get("outcome")?,
-        code: row.get("code")?,
-        message: row.get("message")?,
-        started_at: Timestamp(row.get("started_at")?),
-        ended_at: row.get::<_, Option<i64>>("ended_at")?.map(Timestamp),
-        model: row.get("model")?,
-        endpoint: row.get("endpoint")?,
-        prompt_tokens: tokens("prompt_tokens")?,
-        cached_tokens: tokens("cached_tokens")?,
-        completion_tokens: tokens("completion_tokens")?,
-        cost_nanousd: money("cost_nanousd")?,
-        reserved_nanousd: money("reserved_nanousd")?,
+        attempt: AttemptId::new(row.get::<_, String>(0)?),
+        kind: row.get(1)?,
+        place: row.get(2)?,
+        revision: row.get(3)?,
+        generation: row.get(4)?,
+        outcome: row.get(5)?,
+        code: row.get(6)?,
+        message: row.get(7)?,
+        started_at: Timestamp(row.get(8)?),
+        ended_at: row.get::<_, Option<i64>>(9)?.map(Timestamp),
+        model: row.get(10)?,
+        endpoint: row.get(11)?,
+        prompt_tokens: tokens(12)?,
+        cached_tokens: tokens(13)?,
+        completion_tokens: tokens(14)?,
+        cost_nanousd: money(15)?,
+        reserved_nanousd: money(16)?,
     })
 }

@@ -290,7 +290,8 @@ macro_rules! conformance {
                     failures_are_grouped_by_cause
                     attempts_are_counted_by_code
                     statistics_have_ten_second_slots
-                    a_sample_is_shown_whole;
+                    a_sample_is_shown_whole
+                    an_outline_is_the_sample_without_its_texts;
                 kinds:
                     several_follow_ups_are_published
                     one_of_several_follow_ups_is_claimed

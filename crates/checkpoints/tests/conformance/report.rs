@@ -5,11 +5,13 @@ use std::time::Duration;
 use agentwrite::config::{Limits, RunConfig};
 use agentwrite::failure::ErrorCode;
 use agentwrite::ids::{RunId, Timestamp};
+use agentwrite::length::{Bound, LengthSource, RequiredLength};
 use agentwrite::ports::{
-    DispatchStore, FailureGroup, RecordResult, ReportStore, RunStore, SampleFilter, SamplePage, Totals,
+    DispatchStore, FailureGroup, RecordResult, ReportStore, RetryPlan, RunStore, SampleDetail, SampleFilter,
+    SampleOutline, SamplePage, SectionOutline, TaskResult, Totals,
 };
 use agentwrite::sample::SampleState;
-use agentwrite::task::{CountAs, TaskFailure};
+use agentwrite::task::{CountAs, Kind, TaskFailure};
 
 use crate::material::{LEASE, again, fatal, input, kept, rejects, sample, strange, text};
 use crate::scene::Scene;
@@ -94,6 +96,7 @@ pub async fn an_unknown_run_is_empty<F: Fixture>() {
     assert_eq!(store.totals(&run).await.expect("totals"), Totals::default());
     assert_eq!(store.samples(&run, &SampleFilter::default(), 9).await.expect("samples"), SamplePage::default());
     assert_eq!(store.sample(&run, &sample(0)).await.expect("sample"), None);
+    assert_eq!(store.outlines(&run, &[sample(0)]).await.expect("outlines"), []);
     assert_eq!(store.failures(&run).await.expect("failures"), []);
     assert_eq!(store.attempt_codes(&run).await.expect("attempt_codes"), []);
     assert_eq!(store.actions(&run).await.expect("actions"), []);
@@ -247,4 +250,62 @@ pub async fn a_sample_is_shown_whole<F: Fixture>() {
     assert_eq!(answers, ["Short.", "Sure. Text."]);
     assert_eq!((detail.verdict, detail.config_version), (None, 1));
     assert_eq!(detail.context.sample, sample(0));
+}
+
+/// What the whole sample says, without its texts.
+fn outline(whole: SampleDetail) -> SampleOutline {
+    let (row, context) = (whole.row, whole.context);
+    let sections = context.sections.into_iter();
+    SampleOutline {
+        sample: row.sample,
+        ordinal: row.ordinal,
+        state: row.state,
+        code: row.code,
+        generation: row.generation,
+        revision: context.revision,
+        asked: context.input.length,
+        steps: context.plan.map(|plan| plan.steps.iter().map(|step| step.words).collect()),
+        sections: sections.map(|it| SectionOutline { place: it.place, words: it.words, flags: it.flags }).collect(),
+        words: row.words,
+        length_score: whole.verdict.and_then(|verdict| verdict.length_score),
+        attempts: whole.attempts.into_iter().filter(|it| it.generation == row.generation).collect(),
+    }
+}
+
+/// An outline says the same as the whole sample: its standing revision and verdict, the tries of its generation. Samples that are
+/// there come in the order in which they were asked for.
+pub async fn an_outline_is_the_sample_without_its_texts<F: Fixture>() {
+    let fixture = F::fresh().await;
+    let scene = Scene::of(fixture.store(), 5).await;
+    scene.judged(0, 3).await;
+    scene.written(1, 2).await;
+    scene.verdict(1, &rejects(ErrorCode::LengthScore)).await;
+    let again = RetryPlan { samples: vec![sample(1)], from_section: Some(2), ..RetryPlan::default() };
+    scene.store.retry(&scene.run, "operator", &again, scene.tick()).await.expect("retry");
+    assert!(scene.admit(1, true, false).await, "it was planned before");
+    let task = scene.claim(&scene.key(&Kind::SECTION, 1, 1, 1)).await;
+    let mut record = scene.section_result(&task, &text(1, 9)).await;
+    if let TaskResult::Section { flags, .. } = &mut record.result {
+        flags.push("recap".to_owned());
+    }
+    scene.accept(&record).await;
+    scene.failed(2, ErrorCode::PlanEmpty).await;
+    scene.planned(3, 6).await;
+    let mut wide = input(5);
+    wide.length = Some(RequiredLength { bound: Bound::Range, low: 900, high: 1_100, source: LengthSource::Column });
+    scene.store.add_samples(&scene.run, &[(wide.clone(), 1)], scene.tick()).await.expect("add_samples");
+    let ids = [wide.sample_id(), sample(3), sample(99), sample(1), sample(4), sample(0), sample(2)];
+    let found = scene.store.outlines(&scene.run, &ids).await.expect("outlines");
+    let mut wanted = Vec::new();
+    for id in &ids {
+        wanted.extend(scene.store.sample(&scene.run, id).await.expect("sample").map(outline));
+    }
+    assert_eq!((found.len(), &found), (6, &wanted));
+    assert_eq!(found[0].asked, wide.length);
+    let (revised, passed) = (&found[2], &found[4]);
+    assert_eq!((revised.generation, revised.revision, revised.attempts.len()), (1, 1, 1), "{revised:#?}");
+    assert_eq!(revised.sections.iter().map(|it| it.flags.len()).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!((revised.length_score, passed.length_score, passed.attempts.len()), (None, Some(92.5), 4));
+    assert_eq!(passed.steps.as_ref().map(Vec::len), Some(3));
+    assert_eq!((&found[1].sections[..], found[3].steps.as_ref()), (&[][..], None));
 }
