@@ -18,10 +18,13 @@ pub mod names;
 mod observer;
 mod otlp;
 mod page;
+mod post;
 mod room;
 mod samples;
 mod signals;
+mod sink;
 mod spans;
+mod wire;
 
 pub use board::{EndpointView, QueueView, ShownTraining, TrainingView};
 pub use logs::LogLayer;
@@ -35,8 +38,9 @@ use std::time::Duration;
 
 use board::Board;
 use metrics::Metrics;
-use otlp::{LogSink, SpanSink};
+use otlp::LogSink;
 use room::Losses;
+use sink::SpanSink;
 
 /// What is to be sent and shown.
 #[derive(Debug, Clone)]
@@ -109,7 +113,8 @@ impl Telemetry {
         }
         let resource = otlp::resource(settings);
         let (board, losses) = (Arc::<Board>::default(), Arc::<Losses>::default());
-        let spans = signals.traces.then(|| SpanSink::start(&resource, signals.ratio, &losses)).transpose()?;
+        let spans =
+            signals.traces.then(|| SpanSink::start(&resource, signals.ratio, signals.timeout, &losses)).transpose()?;
         let logs = signals.logs.then(|| LogSink::start(&resource, &losses)).transpose()?;
         let metrics = (signals.metrics || settings.page)
             .then(|| Metrics::start(&resource, signals.metrics, settings.page, &board, &losses))

@@ -9,7 +9,7 @@ use agentwrite::ports::{Rescued, RunState, RunView, SampleEnd, Try};
 use agentwrite::sample::SampleState;
 use agentwrite::task::{Kind, Outcome};
 use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider as _};
-use opentelemetry::{KeyValue, Value};
+use opentelemetry::{KeyValue, StringValue, Value};
 use opentelemetry_otlp::MetricExporter;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
@@ -125,7 +125,7 @@ impl Metrics {
 
     /// A try has ended.
     pub(crate) fn ended(&self, it: &Try<'_>) {
-        let stage = it.task.key.kind.as_str().to_owned();
+        let stage = shared(it.task.key.kind.as_str());
         let mut labels = vec![label(attribute::STAGE, stage.clone()), label(attribute::OUTCOME, it.outcome.as_str())];
         labels.extend(it.code.map(|code| label(attribute::ERROR_TYPE, code.as_str())));
         self.attempts.add(1, &labels);
@@ -139,13 +139,13 @@ impl Metrics {
         }
     }
 
-    fn call(&self, it: &Try<'_>, stage: String) {
+    fn call(&self, it: &Try<'_>, stage: StringValue) {
         let end = it.end;
         let whole = vec![
             label(attribute::OPERATION, "chat"),
-            label(attribute::REQUEST_MODEL, end.model.clone()),
+            label(attribute::REQUEST_MODEL, shared(&end.model)),
             label(attribute::STAGE, stage),
-            label(attribute::ENDPOINT, end.endpoint.clone()),
+            label(attribute::ENDPOINT, shared(&end.endpoint)),
         ];
         let call = Duration::from_millis(end.total_ms);
         let mut labels = whole.clone();
@@ -213,6 +213,11 @@ impl Metrics {
     pub(crate) fn shard_published(&self) {
         self.shards.add(1, &[]);
     }
+}
+
+/// A text that many labels hold: they share it.
+fn shared(text: &str) -> StringValue {
+    Arc::<str>::from(text).into()
 }
 
 fn label(name: &'static str, value: impl Into<Value>) -> KeyValue {

@@ -84,9 +84,9 @@ impl Observer for Watch {
         }
         let Some(sink) = &self.inner.spans else { return };
         let key = &it.task.key;
-        let trace = SampleTrace::new(&key.run, &key.subject, it.task.generation, sink.scope());
+        let trace = SampleTrace::within(it.trace, &key.run, &key.subject, it.task.generation);
         if trace.is_sampled(sink.ratio()) {
-            trace.of_try(it).into_iter().for_each(|span| sink.send(span));
+            sink.send(&trace.of_try(it));
         }
     }
 

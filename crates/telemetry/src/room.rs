@@ -60,13 +60,13 @@ impl Room {
         Arc::new(Self { item, most, held: AtomicUsize::new(0), losses: Arc::clone(losses) })
     }
 
-    /// Room for one more; if there is none, it is counted as lost.
-    pub fn enter(&self) -> bool {
-        if self.held.fetch_add(1, Ordering::Relaxed) < self.most {
+    /// Room for so many more; if there is none, they are counted as lost.
+    pub fn enter(&self, count: usize) -> bool {
+        if self.held.fetch_add(count, Ordering::Relaxed) + count <= self.most {
             return true;
         }
-        self.held.fetch_sub(1, Ordering::Relaxed);
-        self.losses.count(self.item, 1);
+        self.held.fetch_sub(count, Ordering::Relaxed);
+        self.losses.count(self.item, count as u64);
         false
     }
 
@@ -93,13 +93,14 @@ mod tests {
     fn what_finds_no_room_or_is_not_sent_is_counted() {
         let losses = Arc::default();
         let room = Room::new(Item::Span, 2, &losses);
-        assert!(room.enter() && room.enter() && !room.enter());
+        assert!(room.enter(1) && room.enter(1) && !room.enter(1));
         assert_eq!(losses.by_signal()[0], ("span", 1));
         room.leave(1, true);
-        assert!(room.enter());
-        room.leave(1, false);
-        assert_eq!(losses.all(), 2);
-        room.close();
+        assert!(room.enter(1) && !room.enter(2));
         assert_eq!(losses.all(), 3);
+        room.leave(1, false);
+        assert_eq!(losses.all(), 4);
+        room.close();
+        assert_eq!(losses.all(), 5);
     }
 }

@@ -1,6 +1,8 @@
 //! What goes out over OTLP, from the standard variables. Where to, with which headers and how patiently is read from
 //! `OTEL_EXPORTER_OTLP_*` by the exporters themselves; without an address nothing goes out.
 
+use std::time::Duration;
+
 use crate::{Environment, TelemetryError};
 
 /// Which signals go out.
@@ -14,6 +16,8 @@ pub struct Signals {
     pub logs: bool,
     /// The share of samples that have a trace, in 0 to 1.
     pub ratio: f64,
+    /// How long a request with spans may take.
+    pub timeout: Duration,
 }
 
 impl Signals {
@@ -27,6 +31,7 @@ impl Signals {
             metrics: is_on(environment, "METRICS")?,
             logs: is_on(environment, "LOGS")?,
             ratio: ratio(environment)?,
+            timeout: timeout(environment)?,
         };
         Ok(signals)
     }
@@ -77,6 +82,17 @@ fn ratio(environment: &Environment) -> Result<f64, TelemetryError> {
     }
 }
 
+/// As OpenTelemetry's specification has it: milliseconds, ten seconds if nothing is said.
+fn timeout(environment: &Environment) -> Result<Duration, TelemetryError> {
+    for name in ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"] {
+        if let Some(value) = said(environment, name) {
+            let milliseconds = value.parse().map_err(|_| refused(name, value, "a number of milliseconds"))?;
+            return Ok(Duration::from_millis(milliseconds));
+        }
+    }
+    Ok(Duration::from_secs(10))
+}
+
 fn refused(name: &str, value: &str, expected: &'static str) -> TelemetryError {
     TelemetryError::Variable { name: name.to_owned(), value: value.to_owned(), expected }
 }
@@ -97,11 +113,11 @@ mod tests {
         assert!(!read(&[]).unwrap().any());
         assert!(!read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", " ")]).unwrap().any());
         assert!(!read(&[HERE, ("OTEL_SDK_DISABLED", "true")]).unwrap().any());
-        let all = Signals { traces: true, metrics: true, logs: true, ratio: 1.0 };
+        let all = Signals { traces: true, metrics: true, logs: true, ratio: 1.0, timeout: Duration::from_secs(10) };
         assert_eq!(read(&[HERE]).unwrap(), all);
         assert_eq!(read(&[HERE, ("OTEL_LOGS_EXPORTER", "none")]).unwrap(), Signals { logs: false, ..all });
         let traces = read(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://localhost:6006/v1/traces")]).unwrap();
-        assert_eq!(traces, Signals { traces: true, metrics: false, logs: false, ratio: 1.0 });
+        assert_eq!(traces, Signals { metrics: false, logs: false, ..all });
     }
 
     #[test]
@@ -113,6 +129,16 @@ mod tests {
         assert_eq!(share("always_off", ""), Ok(0.0));
         assert!(share("traceidratio", "7").unwrap_err().contains("OTEL_TRACES_SAMPLER_ARG=7"));
         assert!(share("xray", "").unwrap_err().contains("always_on"));
+    }
+
+    #[test]
+    fn the_patience_with_a_collector_is_in_milliseconds() {
+        let (all, traces) = ("OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT");
+        let timeout = |variables: &[_]| read(variables).map(|it| it.timeout.as_millis());
+        assert_eq!(timeout(&[HERE]), Ok(10_000));
+        assert_eq!(timeout(&[HERE, (all, "300")]), Ok(300));
+        assert_eq!(timeout(&[HERE, (all, "300"), (traces, "20")]), Ok(20));
+        assert!(timeout(&[HERE, (all, "5s")]).unwrap_err().contains("OTEL_EXPORTER_OTLP_TIMEOUT=5s"));
     }
 
     #[test]

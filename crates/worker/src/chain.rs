@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use crate::watch::Watched;
+use crate::watch::{UNWATCHED, Watched};
 use crate::{CrashPoints, Doorbell, Hold, InHand, Spool};
 
 /// A slot keeps its message unacked while its chain goes on: the queue hands a process no more than it has slots, so nothing
@@ -114,7 +114,9 @@ impl Shared {
         while let Some((task, _hold)) = next.take() {
             let Some(handler) = self.handlers.get(&task.key.kind) else { break };
             let watched = self.watch(&task);
-            let outcome = handler.handle(&task, &mut memory).instrument(self.log_span(&task)).await;
+            let work = handler.handle(&task, &mut memory);
+            let outcome =
+                if UNWATCHED { work.await } else { work.instrument(Self::log_span(watched.as_ref(), &task)).await };
             self.crash.pass("after_answer");
             next = match outcome {
                 Outcome::Done(done) => self.record(&task, *done, watched, &mut memory, go_on()).await,

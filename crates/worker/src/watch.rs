@@ -1,17 +1,25 @@
 //! What a chain says to whoever watches, and what its log lines carry. Without an observer nothing is read, made or said.
 
+use std::sync::Arc;
+
 use agentwrite::failure::ErrorCode;
 use agentwrite::ids::{SampleId, Timestamp};
-use agentwrite::ports::{RecordFailure, RecordResult, Recorded, SampleEnd, TaskResult, Try};
+use agentwrite::ports::{Observer, RecordFailure, RecordResult, Recorded, SampleEnd, TaskResult, Try};
 use agentwrite::task::{AfterFailure, AttemptEnd, ClaimedTask, Kind, Outcome};
 use agentwrite::trace::{SpanId, TraceContext};
 use tracing::Span;
 
 use crate::chain::Shared;
 
+/// Built without what telemetry hooks into: what that costs while nobody watches is measured against such a build (`make
+/// bench-telemetry-off`).
+pub(crate) const UNWATCHED: bool = cfg!(feature = "unwatched");
+
 /// A try that is watched, from its beginning to its end.
 pub(crate) struct Watched {
     from: Timestamp,
+    trace: TraceContext,
+    span: SpanId,
     /// The observer's own: it counts as in work while this lives.
     _in_work: Box<dyn Send>,
 }
@@ -19,21 +27,22 @@ pub(crate) struct Watched {
 impl Shared {
     /// Begins to watch a try, if anybody does.
     pub(crate) fn watch(&self, task: &ClaimedTask) -> Option<Watched> {
-        let observer = self.observer.as_ref()?;
-        let from = self.clock.now();
-        Some(Watched { from, _in_work: observer.begin(task, from) })
+        let (observer, from) = (self.observer()?, self.clock.now());
+        let (trace, span) = (TraceContext::of_task(&task.key, task.generation), SpanId::of_attempt(&task.attempt));
+        Some(Watched { from, trace, span, _in_work: observer.begin(task, from) })
+    }
+
+    fn observer(&self) -> Option<&Arc<dyn Observer>> {
+        self.observer.as_ref().filter(|_| !UNWATCHED)
     }
 
     /// What log lines about a try stand under: the ids of its trace and its span.
-    pub(crate) fn log_span(&self, task: &ClaimedTask) -> Span {
-        if self.observer.is_none() {
-            return Span::none();
-        }
-        let trace_id = TraceContext::of_task(&task.key, task.generation).trace_hex();
-        let span_id = SpanId::of_attempt(&task.attempt).to_hex();
-        let (run, sample, kind, place) = (&task.key.run, &task.key.subject, task.key.kind.as_str(), task.key.place);
+    pub(crate) fn log_span(watched: Option<&Watched>, task: &ClaimedTask) -> Span {
+        let Some(watched) = watched else { return Span::none() };
+        let (trace_id, span_id) = (watched.trace.trace_hex(), watched.span.to_hex());
+        let (run, kind, place) = (task.key.run.as_str(), task.key.kind.as_str(), task.key.place);
         // The level of errors: no filter may keep the ids from a line that is shown.
-        tracing::error_span!("task", trace_id, span_id, %run, sample, kind, place)
+        tracing::error_span!("task", trace_id, span_id, run, sample = task.key.subject, kind, place)
     }
 
     /// A result was recorded, or was not wanted any more.
@@ -74,7 +83,7 @@ impl Shared {
     }
 
     fn tell_sample_failed(&self, task: &ClaimedTask, code: ErrorCode) {
-        if let Some(observer) = &self.observer {
+        if let Some(observer) = self.observer() {
             let sample = SampleId::new(task.key.subject.clone());
             observer.sample_ended(&task.key.run, &sample, SampleEnd::Failed(code));
         }
@@ -88,10 +97,10 @@ impl Shared {
         to: Timestamp,
         with: impl FnOnce(Try<'a>) -> Try<'a>,
     ) {
-        let (Some(observer), Some(watched)) = (&self.observer, watched) else { return };
+        let (Some(observer), Some(watched)) = (self.observer(), watched) else { return };
         let recording = self.clock.now().since(to);
-        let (from, outcome) = (watched.from, Outcome::Committed);
-        let it = Try { task, from, to, recording, end, outcome, code: None, bad_answer: false, words: 0 };
+        let (Watched { from, trace, span, .. }, outcome) = (watched, Outcome::Committed);
+        let it = Try { task, trace, span, from, to, recording, end, outcome, code: None, bad_answer: false, words: 0 };
         observer.ended(&with(it));
     }
 }

@@ -8,12 +8,17 @@ use crate::config::Limits;
 use crate::failure::ErrorCode;
 use crate::ids::{RunId, SampleId, Timestamp};
 use crate::task::{AttemptEnd, ClaimedTask, Outcome};
+use crate::trace::{SpanId, TraceContext};
 
 /// One try at a task, ended and recorded.
 #[derive(Debug, Clone, Copy)]
 pub struct Try<'a> {
     /// The task, as it was claimed.
     pub task: &'a ClaimedTask,
+    /// The trace that it belongs to.
+    pub trace: TraceContext,
+    /// Its own span there.
+    pub span: SpanId,
     /// When the work began.
     pub from: Timestamp,
     /// When it ended; the record came after it.
