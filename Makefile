@@ -68,4 +68,9 @@ bench: ## The rows of docs/PERFORMANCE.md, measured here; JSON under bench/
 	cargo build --release -p longhand   # by itself: beside the harness it would carry the crash points
 	cargo run --release -p bench
 
-.PHONY: help trainer-install trainer-test trainer-kills demo secrets up down demo-fleet compose-test test test-s3 dashboards-live lint ci simulate chaos mutants-guards bench
+bench-telemetry-off: ## What telemetry costs that is off, against a build without its hooks
+	cargo build --release -p longhand --features unwatched --target-dir target/unwatched
+	cargo build --release -p longhand
+	cargo run --release -p bench -- telemetry --unwatched target/unwatched/release/longhand
+
+.PHONY: help trainer-install trainer-test trainer-kills demo secrets up down demo-fleet compose-test test test-s3 dashboards-live lint ci simulate chaos mutants-guards bench bench-telemetry-off

@@ -60,18 +60,19 @@ const ROWS: &[(&str, Measure)] = &[
 
 fn main() {
     let mut names = Vec::new();
-    let (mut quick, mut repeat) = (false, 5);
+    let (mut quick, mut repeat, mut unwatched) = (false, 5, None);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--quick" => quick = true,
             "--repeat" => repeat = args.next().and_then(|count| count.parse().ok()).unwrap_or_else(|| usage()),
+            "--unwatched" => unwatched = Some(args.next().map_or_else(|| usage(), PathBuf::from)),
             name if ROWS.iter().any(|(known, _)| *known == name) => names.push(arg),
             _ => usage(),
         }
     }
     let binary = binary();
-    let bench = Bench { binary, quick, repeat };
+    let bench = Bench { binary, quick, repeat, unwatched };
     let mut rows = Vec::new();
     for (name, measure) in ROWS.iter().filter(|(name, _)| names.is_empty() || names.iter().any(|wanted| wanted == name))
     {
@@ -96,7 +97,7 @@ fn main() {
 
 fn usage() -> ! {
     let names: Vec<&str> = ROWS.iter().map(|(name, _)| *name).collect();
-    eprintln!("usage: bench [--quick] [--repeat N] [ROW...]; rows: {}", names.join(", "));
+    eprintln!("usage: bench [--quick] [--repeat N] [--unwatched BINARY] [ROW...]; rows: {}", names.join(", "));
     std::process::exit(2);
 }
 

@@ -15,6 +15,8 @@ pub struct Bench {
     pub quick: bool,
     /// How often rows are repeated whose median counts.
     pub repeat: u64,
+    /// The same without what telemetry hooks into, if there is one.
+    pub unwatched: Option<PathBuf>,
 }
 
 /// A simulator and an input, with the folder of a run.

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::hint::black_box;
+use std::path::Path;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -48,7 +49,7 @@ pub fn measure(bench: &Bench) -> Vec<Row> {
             "megabytes": bytes as f64 / 1e6, "lost": lost(&on)}));
         assert!(roots >= samples && tries as f64 >= on.calls(), "not all was traced: {:?}", details.last());
     }
-    vec![
+    let mut rows = vec![
         Row::figure(
             "all samples traced, with /metrics: throughput / unwatched",
             median(ratios),
@@ -63,7 +64,32 @@ pub fn measure(bench: &Bench) -> Vec<Row> {
             Goal::AtMost(1.0),
             json!({"nanoseconds_per_call": hooks().as_nanos() as u64, "looks": LOOKS, "polls": POLLS}),
         ),
-    ]
+    ];
+    rows.extend(bench.unwatched.as_ref().map(|unwatched| measure_off(bench, samples, unwatched)));
+    rows
+}
+
+/// Telemetry that is off against a build without its hooks (`make bench-telemetry-off`): CPU of a call, pairs in changing order.
+fn measure_off(bench: &Bench, samples: usize, unwatched: &Path) -> Row {
+    let without = Bench { binary: unwatched.to_owned(), unwatched: None, ..*bench };
+    let cpu = |bench: &Bench| {
+        let outcome = finish(bench, samples, None);
+        outcome.ended.usage.cpu_seconds / outcome.calls() * 1000.0
+    };
+    let (mut more, mut details) = (Vec::new(), Vec::new());
+    for pair in 0..bench.scale(5, 1) {
+        let (off, none) = if pair % 2 == 0 {
+            let off = cpu(bench);
+            (off, cpu(&without))
+        } else {
+            let none = cpu(&without);
+            (cpu(bench), none)
+        };
+        more.push((off / none - 1.0) * 100.0);
+        details.push(json!({"off_cpu_ms_per_call": off, "without_hooks_cpu_ms_per_call": none}));
+    }
+    let name = "telemetry off: CPU of a call more than without its hooks";
+    Row::figure(name, median(more), "%", Goal::AtMost(1.0), json!(details))
 }
 
 fn finish(bench: &Bench, samples: usize, collector: Option<&Collector>) -> Outcome {
@@ -82,7 +108,7 @@ fn lost(outcome: &Outcome) -> Value {
 }
 
 /// What a call pays for telemetry that is off: looks for an observer that is not there, and polls inside a span that is none.
-/// There is no build without it to compare with; so the hooks are measured by themselves, as often as a call passes them.
+/// The hooks are measured by themselves, as often as a call passes them: [`measure_off`] needs a second build.
 fn hooks() -> Duration {
     const CALLS: u32 = 20_000;
     let nobody: Option<Arc<dyn Observer>> = None;
