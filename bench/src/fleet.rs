@@ -118,9 +118,9 @@ impl FleetScene {
         self.endpoint.stats()
     }
 
-    /// Accepted sections of each run, in the order of submission.
-    pub fn written(&self) -> Vec<u64> {
-        let look = |(run, _): &Submitted| self.store.look(run).expect("the store can be read").1.sections;
+    /// Calls of each run that have ended, in the order of submission.
+    pub fn calls(&self) -> Vec<u64> {
+        let look = |(run, _): &Submitted| self.store.look(run).expect("the store can be read").1.calls;
         self.runs.iter().map(look).collect()
     }
 
