@@ -5,7 +5,7 @@ use std::time::Duration;
 use agentwrite::config::Limits;
 use agentwrite::ids::{OwnerId, RunId};
 use agentwrite::ports::StoreError;
-use agentwrite::shares::{Demand, share};
+use agentwrite::shares::{Demand, TURN, share};
 use agentwrite::task::Kind;
 
 use super::PostgresStore;
@@ -42,11 +42,12 @@ impl PostgresStore {
         Ok(())
     }
 
-    /// How many slots each running run may use now, by weight, never more than its concurrency; from now on its commits keep to
+    /// How many slots each running run may use in this turn, by weight, never more than its concurrency; from now on its commits keep to
     /// that too. Empty while no process offers slots: nothing is known then.
     pub async fn share_slots(&self) -> Result<Vec<(RunId, u32)>, StoreError> {
         let fail = |error: sqlx::Error| StoreError::new("share_slots", error);
-        let slots: i64 = sqlx::query_scalar(sql!("process_slots")).fetch_one(&self.readers).await.map_err(fail)?;
+        let (slots, now): (i64, i64) =
+            sqlx::query_as(sql!("process_slots")).fetch_one(&self.readers).await.map_err(fail)?;
         let slots = u32::try_from(slots).unwrap_or(u32::MAX);
         if slots == 0 {
             return Ok(Vec::new());
@@ -65,8 +66,10 @@ impl PostgresStore {
             demands.push(Demand { weight: limits.weight, most: most.min(limits.concurrency) });
             runs.push(RunId::new(run));
         }
-        let shares: Vec<(RunId, u32)> = runs.into_iter().zip(share(slots, &demands)).collect();
-        // Every planner process comes to the same shares, so it does not matter who writes them.
+        let turn = now.unsigned_abs() / TURN.as_millis() as u64;
+        let shares: Vec<(RunId, u32)> = runs.into_iter().zip(share(slots, &demands, turn)).collect();
+        // Every planner process comes to the same shares, so it does not matter who writes them; those who look on both sides
+        // of a turn agree at the next look.
         for ((run, slots), had) in shares.iter().zip(before) {
             if had != Some(i64::from(*slots)) {
                 sqlx::query(sql!("run_slots_write"))

@@ -266,6 +266,7 @@ macro_rules! conformance {
                 traffic:
                     without_limits_calls_start_at_once
                     requests_are_paced
+                    runs_use_a_limit_by_weight
                     a_seconds_worth_starts_at_once
                     quiet_times_are_not_saved_up
                     concurrent_calls_are_paced
