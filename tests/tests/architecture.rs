@@ -54,7 +54,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rusqlite", &["checkpoints"]),
     ("lapin", &["task-queue"]),
     // `dataset` names it for its features only.
-    ("reqwest", &["llm", "dataset"]),
+    ("reqwest", &["llm", "dataset", "telemetry"]),
     ("parquet", &["dataset"]),
     ("arrow", &["dataset"]),
     ("arrow-array", &["dataset"]),
