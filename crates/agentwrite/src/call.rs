@@ -2,6 +2,7 @@
 //!
 //! Shapes follow the OpenAI chat completions protocol; what providers add is carried through `extra_body`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -62,7 +63,7 @@ pub struct ChatRequest {
     /// Request seed.
     pub seed: u64,
     /// A JSON schema that the answer must match (`response_format`).
-    pub schema: Option<Value>,
+    pub schema: Option<Arc<Value>>,
     /// Fields passed through unread.
     pub extra_body: Map<String, Value>,
     /// Groups requests that share a prefix; the sample id.

@@ -67,9 +67,11 @@ pub(crate) fn total_text(target: u32, input: &Input) -> String {
     format!("{target} {unit}")
 }
 
-/// Decides what the answer means. `prompt_bytes` is the size of the request's messages.
+/// Decides what the answer means. `text_hash` is [`config.hash()`](TextConfig::hash), `prompt_bytes` the size of the
+/// request's messages.
 pub fn judge(
     config: &TextConfig,
+    text_hash: Hash,
     context: &SampleContext,
     task: &ClaimedTask,
     answer: &ChatAnswer,
@@ -89,7 +91,7 @@ pub fn judge(
         .and_then(|plan| plan::settle(plan, context.input.length.as_ref(), parts, &config.plan_policy));
     match settled {
         Ok(plan) => {
-            let root = chain::root(context.input.key(), config.hash(), context.model.as_deref(), context.revision);
+            let root = chain::root(context.input.key(), text_hash, context.model.as_deref(), context.revision);
             let head = chain::with_plan(root, &plan);
             Planned::Plan(plan, head)
         }

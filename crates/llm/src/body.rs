@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn refused_fields_are_left_out_or_renamed_and_the_prompt_stays_byte_for_byte() {
         let mut request = request();
-        request.schema = Some(json!({"type": "object"}));
+        request.schema = Some(json!({"type": "object"}).into());
         let mut body = Body::new(request, &config(), FieldSet::default());
         assert_eq!(json_of(&body)["response_format"]["json_schema"]["schema"]["type"], "object");
         let before = body.bytes();

@@ -137,7 +137,7 @@ fn tiny_request(model: &str, try_schema: bool) -> ChatRequest {
         let schema = json!({
             "type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"], "additionalProperties": false,
         });
-        ("Answer with the JSON object {\"ok\": true} and nothing else.", Some(schema))
+        ("Answer with the JSON object {\"ok\": true} and nothing else.", Some(schema.into()))
     } else {
         ("Answer with the word OK and nothing else.", None)
     };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use agentwrite::config::RunConfig;
+use agentwrite::ids::Hash;
 use agentwrite::ports::{Run, RunStore, StoreError};
 use agentwrite::prompts::{Prompts, TemplateError};
 
@@ -13,13 +14,16 @@ pub struct Settled {
     pub config: RunConfig,
     /// Its prompts.
     pub prompts: Prompts,
+    /// The hash of its [`text`](RunConfig::text), from which every sample's chain starts.
+    pub text_hash: Hash,
 }
 
 impl Settled {
     /// Parses the prompts of a configuration.
     pub fn new(config: RunConfig) -> Result<Self, TemplateError> {
         let prompts = Prompts::parse(&config.text.prompts, config.text.layout)?;
-        Ok(Self { config, prompts })
+        let text_hash = config.text.hash();
+        Ok(Self { config, prompts, text_hash })
     }
 }
 

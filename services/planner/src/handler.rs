@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use agentwrite::config::TextConfig;
 use agentwrite::manuscript::Manuscript;
 use agentwrite::planning::{self, Planned};
 use agentwrite::ports::{Clock, Dice, FollowUp, TaskResult, TaskStore};
@@ -10,7 +9,7 @@ use agentwrite::retry::RetryPolicy;
 use agentwrite::sample::SampleContext;
 use agentwrite::task::{AttemptEnd, ClaimedTask, KeptAnswer, Kind};
 use async_trait::async_trait;
-use worker::{Asked, Caller, Done, Failures, Handler, Outcome, RunConfigs};
+use worker::{Asked, Caller, Done, Failures, Handler, Outcome, RunConfigs, Settled};
 
 /// Makes plans.
 pub struct PlanHandler {
@@ -48,7 +47,7 @@ impl Handler for PlanHandler {
         let request = planning::request(config, &settled.prompts, &context, task);
         let bytes = request.prompt_bytes();
         match self.caller.ask(task, request).await {
-            Asked::Answer(answer, end) => judge(&failures, config, &context, task, &answer, end, bytes),
+            Asked::Answer(answer, end) => judge(&failures, settled, &context, task, &answer, end, bytes),
             other => failures.of_call(other),
         }
     }
@@ -56,14 +55,14 @@ impl Handler for PlanHandler {
 
 fn judge(
     failures: &Failures<'_>,
-    config: &TextConfig,
+    settled: &Settled,
     context: &SampleContext,
     task: &ClaimedTask,
     answer: &agentwrite::call::ChatAnswer,
     end: AttemptEnd,
     bytes: usize,
 ) -> Outcome {
-    match planning::judge(config, context, task, answer, bytes) {
+    match planning::judge(&settled.config.text, settled.text_hash, context, task, answer, bytes) {
         Planned::Plan(plan, chain) => {
             let places = plan.steps.len() as u32;
             Outcome::Done(Box::new(Done {

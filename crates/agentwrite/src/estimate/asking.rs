@@ -62,6 +62,6 @@ impl PlanCall {
 
     /// What the answer to a request of so many bytes means.
     pub fn judge(&self, config: &TextConfig, answer: &ChatAnswer, prompt_bytes: usize) -> Planned {
-        planning::judge(config, &self.context, &self.task, answer, prompt_bytes)
+        planning::judge(config, config.hash(), &self.context, &self.task, answer, prompt_bytes)
     }
 }

@@ -9,7 +9,7 @@
 use super::ngrams::mix;
 
 const BLOCK: usize = 64;
-/// FNV-1a's start: the hash of no word. Which n-grams an index keeps depends on the hashes, so the verdicts on texts at a
+/// What a word's hash starts from. Which n-grams an index keeps depends on the hashes, so the verdicts on texts at a
 /// threshold do too: they are not to be changed lightly.
 const EMPTY: u64 = 0xcbf2_9ce4_8422_2325;
 const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -98,36 +98,37 @@ const fn gathered(high_bits: u64) -> u64 {
     (high_bits >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
 }
 
-/// The hash of the ASCII word from `start` to `end`, without regard to case. Eight bytes can be read at its start.
-fn hash_at(bytes: &[u8], start: usize, end: usize) -> u64 {
-    // Letters and digits alone: this bit makes a letter small and changes no digit.
-    const SMALL: u8 = 0x20;
-    let length = end - start;
-    let Some(first) = bytes[start..].first_chunk::<8>() else { return mix(fnv(EMPTY, &bytes[start..end], SMALL)) };
-    // As many steps for a short word as for a long one, with nothing to guess: the next words are hashed meanwhile.
-    let mut heads = [EMPTY; 8];
+/// The hash of the ASCII word from `start` to `end`, without regard to case.
+fn hash_at(bytes: &[u8], mut start: usize, end: usize) -> u64 {
     let mut hash = EMPTY;
-    for (head, byte) in heads.iter_mut().zip(first) {
-        hash = step(hash, byte | SMALL);
-        *head = hash;
+    while end - start > 8 {
+        hash = step(hash, small_eight(bytes, start, 8));
+        start += 8;
     }
-    mix(if length > 8 { fnv(hash, &bytes[start + 8..end], SMALL) } else { heads[(length - 1) & 7] })
+    mix(step(hash, small_eight(bytes, start, end - start)))
 }
 
-/// FNV-1a from `hash` on over bytes in each of which the bits of `or` are set.
-fn fnv(hash: u64, bytes: &[u8], or: u8) -> u64 {
-    bytes.iter().fold(hash, |hash, byte| step(hash, byte | or))
+/// Up to eight bytes of an ASCII word from `start` on, in small letters, the first one lowest.
+fn small_eight(bytes: &[u8], start: usize, length: usize) -> u64 {
+    // Letters and digits alone: this bit makes a letter small and changes no digit.
+    const SMALL: u64 = 0x2020_2020_2020_2020;
+    let eight = match bytes[start..].first_chunk::<8>() {
+        Some(eight) => u64::from_le_bytes(*eight),
+        None => bytes[start..start + length].iter().rev().fold(0, |eight, byte| eight << 8 | u64::from(*byte)),
+    };
+    (eight | SMALL) & (u64::MAX >> (64 - 8 * length))
 }
 
-const fn step(hash: u64, byte: u8) -> u64 {
-    (hash ^ byte as u64).wrapping_mul(0x0000_0100_0000_01b3)
+/// Takes the next eight bytes of a word into its hash; a last one of fewer is filled up with zeros, which no word has.
+const fn step(hash: u64, eight: u64) -> u64 {
+    (hash ^ eight).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// Hashes words character by character from `at` on, at least one character, until a word ends before ASCII text with room
 /// for whole blocks. Returns where that is.
 fn other_words(text: &str, mut at: usize, hashes: &mut Vec<u64>) -> usize {
     let blocks_until = text.len().saturating_sub(BLOCK + 8);
-    let mut word = Word(EMPTY);
+    let mut word = Word::NONE;
     for c in text[at..].chars() {
         at += c.len_utf8();
         if stands_alone(c) {
@@ -148,20 +149,38 @@ fn other_words(text: &str, mut at: usize, hashes: &mut Vec<u64>) -> usize {
 }
 
 /// The hash of a word while its characters come in.
-struct Word(u64);
+struct Word {
+    hash: u64,
+    /// The bytes that `hash` has not taken, the first one lowest.
+    eight: u64,
+    bytes: usize,
+}
 
 impl Word {
+    const NONE: Self = Self { hash: EMPTY, eight: 0, bytes: 0 };
+
     fn push(&mut self, c: char) {
         if c.is_ascii() {
-            self.0 = step(self.0, c.to_ascii_lowercase() as u8);
+            self.byte(c.to_ascii_lowercase() as u8);
         } else {
-            c.to_lowercase().for_each(|lower| self.0 = fnv(self.0, lower.encode_utf8(&mut [0; 4]).as_bytes(), 0));
+            for lower in c.to_lowercase() {
+                lower.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| self.byte(byte));
+            }
         }
     }
 
+    fn byte(&mut self, byte: u8) {
+        if self.bytes == 8 {
+            *self = Self { hash: step(self.hash, self.eight), ..Self::NONE };
+        }
+        self.eight |= u64::from(byte) << (8 * self.bytes);
+        self.bytes += 1;
+    }
+
     fn end(&mut self, hashes: &mut Vec<u64>) {
-        if self.0 != EMPTY {
-            hashes.push(mix(std::mem::replace(&mut self.0, EMPTY)));
+        if self.bytes > 0 {
+            hashes.push(mix(step(self.hash, self.eight)));
+            *self = Self::NONE;
         }
     }
 }
@@ -202,7 +221,9 @@ mod tests {
     }
 
     fn slow(text: &str) -> Vec<u64> {
-        words(text).iter().map(|word| mix(fnv(EMPTY, word.as_bytes(), 0))).collect()
+        let eight = |bytes: &[u8]| (0..).zip(bytes).map(|(place, byte)| u64::from(*byte) << (8 * place)).sum();
+        let hash = |word: &String| mix(word.as_bytes().chunks(8).map(eight).fold(EMPTY, step));
+        words(text).iter().map(hash).collect()
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Plans as JSON.
 
+use std::sync::{Arc, LazyLock};
+
 use serde_json::{Value, json};
 
 use super::suspect::is_refusal;
@@ -9,33 +11,28 @@ use super::{Plan, PlanFault, Step};
 /// How many opening brackets are tried as the start of the plan. Prose before the plan may hold some.
 const STARTS: usize = 64;
 
-/// The JSON Schema of a plan, in the subset that strict structured output takes.
-pub fn json_schema() -> Value {
-    json!({
+static SCHEMA: LazyLock<Arc<Value>> = LazyLock::new(|| {
+    let step = json!({
         "type": "object",
         "properties": {
-            "steps": {
-                "type": "array",
-                "description": "the paragraphs in order",
-                "items": {
-                    "type": "object",
-                    "properties": {
-                        "main_point": { "type": "string", "description": "what the paragraph says, in detail" },
-                        "words": { "type": "integer", "description": "how many words the paragraph has" }
-                    },
-                    "required": ["main_point", "words"],
-                    "additionalProperties": false
-                }
-            }
+            "main_point": { "type": "string", "description": "what the paragraph says, in detail" },
+            "words": { "type": "integer", "description": "how many words the paragraph has" }
         },
+        "required": ["main_point", "words"],
+        "additionalProperties": false
+    });
+    let steps = json!({ "type": "array", "description": "the paragraphs in order", "items": step });
+    Arc::new(json!({
+        "type": "object",
+        "properties": { "steps": steps },
         "required": ["steps"],
         "additionalProperties": false
-    })
-}
+    }))
+});
 
-/// The `response_format` field of a chat request that asks for a plan after [`json_schema`].
-pub fn response_format() -> Value {
-    json!({ "type": "json_schema", "json_schema": { "name": "plan", "strict": true, "schema": json_schema() } })
+/// The JSON Schema of a plan, in the subset that strict structured output takes.
+pub fn json_schema() -> Arc<Value> {
+    Arc::clone(&SCHEMA)
 }
 
 /// Reads a plan from `{"steps": [{"main_point": .., "words": ..}]}` or a bare list of such steps, alone, in a fence or with
@@ -139,6 +136,5 @@ mod tests {
         let schema = json_schema();
         let item = &schema["properties"]["steps"]["items"];
         assert_eq!(item["required"], json!(["main_point", "words"]));
-        assert_eq!(response_format()["json_schema"]["schema"], schema);
     }
 }

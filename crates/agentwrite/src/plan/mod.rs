@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use fault::PlanFault;
 pub use fixed::fixed_parts;
-pub use json::{json_schema, parse_json, response_format};
+pub use json::{json_schema, parse_json};
 pub use settle::{PlanPolicy, settle};
 pub use text::parse_text;
 

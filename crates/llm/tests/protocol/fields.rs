@@ -63,7 +63,7 @@ async fn several_fields_can_go_in_a_row_but_not_for_ever() {
     config.affinity = Some(AffinityField::prompt_cache_key());
     let client = HttpChat::new(config.clone()).unwrap();
     let mut asked = request();
-    asked.schema = Some(serde_json::json!({"type": "object"}));
+    asked.schema = Some(serde_json::json!({"type": "object"}).into());
     client.chat(asked.clone()).await.unwrap();
     assert_eq!(client.dropped(), ["temperature", "stream_options", "response_format", "prompt_cache_key"]);
 
@@ -86,7 +86,7 @@ async fn a_field_of_the_users_own_and_a_schema_that_must_be_kept_stay_errors() {
     let mut config = server.config();
     config.json_schema = JsonSchema::Yes;
     let mut asked = request();
-    asked.schema = Some(serde_json::json!({"type": "object"}));
+    asked.schema = Some(serde_json::json!({"type": "object"}).into());
     assert_eq!(HttpChat::new(config).unwrap().chat(asked).await.unwrap_err().code, ErrorCode::BadRequest);
     assert_eq!(server.asked().len(), 1);
 }
