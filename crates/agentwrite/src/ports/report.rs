@@ -51,6 +51,12 @@ impl Totals {
     pub fn finished(&self) -> u64 {
         SampleState::ALL.iter().zip(self.states).filter(|(state, _)| state.is_terminal()).map(|(_, count)| count).sum()
     }
+
+    /// Whether no model is asked any more: what is left is to pack what is written.
+    pub fn only_packing(&self) -> bool {
+        let written = self.state(SampleState::Written);
+        written > 0 && written + self.finished() == self.states.iter().sum::<u64>()
+    }
 }
 
 /// Which samples to list.

@@ -110,7 +110,7 @@ async fn standing(place: &Place, run: &Run, totals: &Totals) -> Result<String, F
     let (name, reason) = (&place.name, run.reason.as_deref().unwrap_or("user"));
     let help = reason.parse::<ErrorCode>().ok().map(ErrorCode::help);
     let (state, next) = match run.state {
-        RunState::Running | RunState::Pending => (going(place, run.state).await?, place.next(run.state).await?),
+        RunState::Running | RunState::Pending => (going(place, run.state, totals).await?, place.next(run.state).await?),
         RunState::Paused => {
             let help = help.map_or(String::new(), |help| format!(": {help}"));
             (format!("paused ({reason}){help}"), place.resume())
@@ -124,9 +124,12 @@ async fn standing(place: &Place, run: &Run, totals: &Totals) -> Result<String, F
 }
 
 /// How a run that is neither stopped nor ended goes on.
-async fn going(place: &Place, state: RunState) -> Result<String, Fault> {
+async fn going(place: &Place, state: RunState, totals: &Totals) -> Result<String, Fault> {
     let text = match (&place.home, place.at_work().await?) {
         (Home::Fleet { .. }, _) if state == RunState::Pending => "pending: its input is being read",
+        (Home::Fleet { .. }, true) if totals.only_packing() => {
+            "running: all samples are written, packing is left (`longhand serve shard-packer`, if none serves)"
+        }
         (_, true) => "running",
         (Home::Folder { .. }, false) => "stopped: no runner is at work, nothing that is done is lost",
         (Home::Fleet { .. }, false) => "running, but no planner has taken it up: `longhand serve planner`",

@@ -106,6 +106,9 @@ fn head(view: &PanelView) -> Line {
         .add(Paint::Bold, one_line(&view.name, 40))
         .add(Paint::Dim, format!(" · {} · {}", one_line(&view.title, 60), clock(view.elapsed)));
     match (view.state, view.eta) {
+        (RunState::Running | RunState::Pending, _) if view.totals.only_packing() => {
+            line.plain(" · all written, packing is left")
+        }
         (RunState::Running | RunState::Pending, Some(eta)) => line.plain(format!(" · about {} left", duration(eta))),
         (RunState::Running | RunState::Pending, None) => line,
         (RunState::Done, _) => line.add(Paint::Green, " · done"),

@@ -98,6 +98,20 @@ fn rates_come_from_the_oldest_row_inside_the_last_minute() {
 }
 
 #[test]
+fn a_run_that_is_all_written_says_that_it_waits_for_the_packer() {
+    let head = |states: &[(SampleState, u64)]| {
+        let view = view_of(&run(RunState::Running), totals(states), &[earlier(60, 13_000)]);
+        render(&view, 100, false).lines().next().unwrap().to_owned()
+    };
+    let (packed, written) = ((SampleState::Packed, 8), (SampleState::Written, 4));
+    assert!(head(&[packed, written]).ends_with("all written, packing is left"), "{}", head(&[packed, written]));
+    for open in [SampleState::Pending, SampleState::Planning, SampleState::Planned, SampleState::Writing] {
+        assert!(!head(&[packed, written, (open, 1)]).contains("packing"), "{open:?}");
+    }
+    assert!(!head(&[packed, (SampleState::Failed, 1)]).contains("packing"));
+}
+
+#[test]
 fn time_left_counts_open_places_and_guesses_the_unplanned_from_the_planned() {
     let view = view_of(&run(RunState::Running), busy(), &[earlier(60, 13_336)]);
     let per_sample = (13_377.0 + 500.0) / 1_296.0;
