@@ -6,8 +6,17 @@
 
 use std::time::Duration;
 
-/// How long slots stay as they were shared: some calls long, so that few chains change hands for a fraction of a slot.
-pub const TURN: Duration = Duration::from_secs(5);
+use crate::ids::Timestamp;
+
+/// How long slots stay as they were shared. A run with a sample at work on every slot has one too many in a turn that takes a slot
+/// from it: one of them waits then, and a slot that falls free takes the longest chain, whose prefix may be cached elsewhere. So a
+/// turn is some calls long.
+pub const TURN: Duration = Duration::from_secs(30);
+
+/// The turn of a moment.
+pub fn turn(now: Timestamp) -> u64 {
+    now.0.unsigned_abs() / TURN.as_millis() as u64
+}
 
 /// What one run asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +131,7 @@ mod tests {
 
     #[test]
     fn long_before_a_round_of_turns_is_over_the_parts_are_close() {
-        // 137 turns make a round; after a minute, twelve turns, nobody is more than a hundredth from its part.
+        // 137 turns make a round; after twelve nobody is more than a hundredth from its part.
         for first in 0..137 {
             let [heavy, light] = had(64, &[100, 37], first..first + 12)[..] else { panic!("two runs") };
             let off = heavy as f64 / light as f64 / (100.0 / 37.0);

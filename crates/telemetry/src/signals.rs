@@ -1,5 +1,5 @@
-//! What goes out over OTLP, from the standard variables. Where to, with which headers and how patiently is read from
-//! `OTEL_EXPORTER_OTLP_*` by the exporters themselves; without an address nothing goes out.
+//! What goes out over OTLP, from the standard variables. Where to and with which headers, and for metrics and logs how patiently,
+//! is read from `OTEL_EXPORTER_OTLP_*` by the exporters themselves; without an address nothing goes out.
 
 use std::time::Duration;
 
@@ -26,14 +26,10 @@ impl Signals {
         if said(environment, "OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             return Ok(Self::default());
         }
-        let signals = Self {
-            traces: is_on(environment, "TRACES")?,
-            metrics: is_on(environment, "METRICS")?,
-            logs: is_on(environment, "LOGS")?,
-            ratio: ratio(environment)?,
-            timeout: timeout(environment)?,
-        };
-        Ok(signals)
+        let traces = is_on(environment, "TRACES")?;
+        // Where no span goes out, what the environment says of spans is meant for other programs.
+        let (ratio, timeout) = if traces { (ratio(environment)?, timeout(environment)?) } else { Default::default() };
+        Ok(Self { traces, metrics: is_on(environment, "METRICS")?, logs: is_on(environment, "LOGS")?, ratio, timeout })
     }
 
     /// Whether any goes out.
@@ -139,6 +135,7 @@ mod tests {
         assert_eq!(timeout(&[HERE, (all, "300")]), Ok(300));
         assert_eq!(timeout(&[HERE, (all, "300"), (traces, "20")]), Ok(20));
         assert!(timeout(&[HERE, (all, "5s")]).unwrap_err().contains("OTEL_EXPORTER_OTLP_TIMEOUT=5s"));
+        assert!(timeout(&[(all, "5s"), ("OTEL_TRACES_SAMPLER", "xray")]).is_ok(), "no span goes out");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Spans on their way to the collector: gathered as they are written, sent in batches by a thread of its own. Who has a span to
 //! send copies some hundred bytes under a lock; the thread is woken once a batch.
 
+use std::collections::VecDeque;
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
@@ -16,7 +17,7 @@ use crate::post::Post;
 use crate::room::{Item, Losses, Room};
 use crate::wire::{Envelope, Spans};
 
-/// Spans of a full batch: half a megabyte.
+/// Spans of a full batch, and one lot more at most: half a megabyte, which any collector takes in one request.
 const BATCH: usize = 1_024;
 /// A batch leaves at least so often: what a killed process could not send is at most this young.
 const SEND_EVERY: Duration = Duration::from_millis(500);
@@ -39,9 +40,16 @@ struct Gathered {
 
 #[derive(Default)]
 struct Waiting {
-    spans: Spans,
+    /// Full batches, and one that is being filled.
+    batches: VecDeque<Spans>,
     /// Nothing comes any more.
     closed: bool,
+}
+
+impl Waiting {
+    fn is_full(&self) -> bool {
+        self.batches.front().is_some_and(|first| first.count() >= BATCH)
+    }
 }
 
 impl SpanSink {
@@ -102,11 +110,18 @@ impl SpanSink {
 impl Gathered {
     fn add(&self, spans: &Spans) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = waiting.spans.count();
-        waiting.spans.append(spans);
-        let is_full = waiting.spans.count() >= BATCH;
+        let was_full = waiting.is_full();
+        match waiting.batches.back_mut().filter(|last| last.count() < BATCH) {
+            Some(last) => last.append(spans),
+            None => {
+                let mut first = Spans::default();
+                first.append(spans);
+                waiting.batches.push_back(first);
+            }
+        }
+        let is_full = waiting.is_full();
         drop(waiting);
-        if is_full && before < BATCH {
+        if is_full && !was_full {
             self.full.notify_one();
         }
     }
@@ -120,15 +135,15 @@ impl Gathered {
     fn send_all(&self, send: impl Fn(&Spans)) {
         loop {
             let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            let goes_on = |waiting: &mut Waiting| !waiting.closed && waiting.spans.count() < BATCH;
+            let goes_on = |waiting: &mut Waiting| !waiting.closed && !waiting.is_full();
             let waited = self.full.wait_timeout_while(waiting, SEND_EVERY, goes_on);
             let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
-            let (spans, closed) = (std::mem::take(&mut waiting.spans), waiting.closed);
+            let (batch, closed) = (waiting.batches.pop_front(), waiting.closed);
             drop(waiting);
-            if spans.count() > 0 {
-                send(&spans);
-            } else if closed {
-                return;
+            match batch {
+                Some(spans) => send(&spans),
+                None if closed => return,
+                None => {}
             }
         }
     }
@@ -201,12 +216,14 @@ mod tests {
         let losses = Arc::<Losses>::default();
         let take = move |body: Vec<u8>| bodies.send(body).is_ok();
         let sink = SpanSink::over(take, &Resource::builder_empty().build(), 1.0, &losses, 10_000).expect("a thread");
-        (0..=BATCH).for_each(|_| sink.send(&spans()));
+        (0..=3 * BATCH).for_each(|_| sink.send(&spans()));
         sink.shut_down(Duration::from_secs(20));
         let count = |body: Vec<u8>| {
             let read = ExportTraceServiceRequest::decode(body.as_slice()).expect("a request");
             read.resource_spans[0].scope_spans[0].spans.len()
         };
-        assert_eq!((sent.iter().map(count).sum::<usize>(), losses.all()), (BATCH + 1, 0));
+        let counts: Vec<usize> = sent.iter().map(count).collect();
+        assert_eq!((counts.iter().sum::<usize>(), losses.all()), (3 * BATCH + 1, 0));
+        assert!(counts.iter().all(|count| *count <= BATCH), "however much waits, a request has a size: {counts:?}");
     }
 }

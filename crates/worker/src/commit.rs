@@ -48,7 +48,7 @@ impl Shared {
                     None => false,
                 };
                 if !is_kept {
-                    tracing::error!(attempt = %record.attempt, "an answer is lost: neither the store nor the spool took it");
+                    tracing::error!(attempt = %record.attempt, "an answer may be lost: the store did not take it, and the spool could not put it on the disk");
                 }
                 None
             }

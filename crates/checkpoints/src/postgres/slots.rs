@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use agentwrite::config::Limits;
-use agentwrite::ids::{OwnerId, RunId};
+use agentwrite::ids::{OwnerId, RunId, Timestamp};
 use agentwrite::ports::StoreError;
-use agentwrite::shares::{Demand, TURN, share};
+use agentwrite::shares::{Demand, share, turn};
 use agentwrite::task::Kind;
 
 use super::PostgresStore;
@@ -45,13 +45,22 @@ impl PostgresStore {
     /// How many slots each running run may use in this turn, by weight, never more than its concurrency; from now on its commits keep to
     /// that too. Empty while no process offers slots: nothing is known then.
     pub async fn share_slots(&self) -> Result<Vec<(RunId, u32)>, StoreError> {
-        let fail = |error: sqlx::Error| StoreError::new("share_slots", error);
-        let (slots, now): (i64, i64) =
-            sqlx::query_as(sql!("process_slots")).fetch_one(&self.readers).await.map_err(fail)?;
-        let slots = u32::try_from(slots).unwrap_or(u32::MAX);
+        let (slots, now) = self.offered_slots().await.map_err(|error| StoreError::new("share_slots", error))?;
         if slots == 0 {
             return Ok(Vec::new());
         }
+        self.share_among_runs(slots, turn(now)).await
+    }
+
+    /// How many calls the fleet can make at once, and the database's time, which all planners share.
+    pub async fn offered_slots(&self) -> Result<(u32, Timestamp), sqlx::Error> {
+        let (slots, now): (i64, i64) = sqlx::query_as(sql!("process_slots")).fetch_one(&self.readers).await?;
+        Ok((u32::try_from(slots).unwrap_or(u32::MAX), Timestamp(now)))
+    }
+
+    /// Shares so many slots in this turn.
+    pub async fn share_among_runs(&self, slots: u32, turn: u64) -> Result<Vec<(RunId, u32)>, StoreError> {
+        let fail = |error: sqlx::Error| StoreError::new("share_slots", error);
         let rows: Vec<(String, String, i64, bool, Option<i64>)> =
             sqlx::query_as(sql!("run_demands")).fetch_all(&self.readers).await.map_err(fail)?;
         let mut runs = Vec::with_capacity(rows.len());
@@ -66,7 +75,6 @@ impl PostgresStore {
             demands.push(Demand { weight: limits.weight, most: most.min(limits.concurrency) });
             runs.push(RunId::new(run));
         }
-        let turn = now.unsigned_abs() / TURN.as_millis() as u64;
         let shares: Vec<(RunId, u32)> = runs.into_iter().zip(share(slots, &demands, turn)).collect();
         // Every planner process comes to the same shares, so it does not matter who writes them; those who look on both sides
         // of a turn agree at the next look.

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use agentwrite::config::{Limits, RunConfig};
 use agentwrite::ids::OwnerId;
 use agentwrite::ports::DispatchStore;
+use agentwrite::shares::turn;
 use agentwrite::task::Kind;
 
 use crate::Fixture;
@@ -60,6 +62,43 @@ async fn the_slot_of_a_section_goes_on_with_a_section_while_plans_wait_for_a_pla
     let (next, _) = scene.accept(&record).await;
     assert_eq!(next.map(|next| next.key.kind), Some(Kind::SECTION));
     scene.sound().await;
+}
+
+/// Two runs of weights 2 and 1 on 64 slots: in three turns the heavier one has exactly twice the slots of the other, and what a
+/// turn gave is what commits keep to until the next.
+#[tokio::test]
+async fn runs_take_turns_with_the_slots_that_their_weights_divide() {
+    let fixture = PostgresFixture::fresh().await;
+    let store = fixture.store();
+    for (run, weight) in [("run_a", 2), ("run_b", 1)] {
+        let limits = Limits { weight, concurrency: 100, ..Limits::default() };
+        Scene::with(store, run, &RunConfig::default(), &limits, 80).await;
+    }
+    assert_eq!(store.share_slots().await.expect("share_slots"), [], "nobody offers slots");
+    store.announce(&OwnerId::new("planner"), &[Kind::PLAN], 8, MINUTE).await.expect("announce");
+    for writer in ["writer_a", "writer_b"] {
+        store.announce(&OwnerId::new(writer), &[Kind::SECTION], 32, MINUTE).await.expect("announce");
+    }
+    let (slots, now) = store.offered_slots().await.expect("offered_slots");
+    assert_eq!(slots, 64, "those of the kind with the most");
+    assert!((1_600_000_000_000..10_000_000_000_000).contains(&now.0), "milliseconds since 1970: {now:?}");
+    let mut sums = [0, 0];
+    for turn in 7..10 {
+        let shares = store.share_among_runs(slots, turn).await.expect("share_among_runs");
+        let [(run_a, a), (run_b, b)] = &shares[..] else { panic!("{shares:?}") };
+        assert_eq!([run_a.as_str(), run_b.as_str()], ["run_a", "run_b"]);
+        let kept = fixture.database().sql("select string_agg(run || ' ' || slots, ', ' order by run) from run_slots");
+        assert_eq!(kept.trim(), format!("run_a {a}, run_b {b}"));
+        sums = [sums[0] + a, sums[1] + b];
+    }
+    assert_eq!(sums, [128, 64]);
+    let of_now = store.share_slots().await.expect("share_slots");
+    let (_, later) = store.offered_slots().await.expect("offered_slots");
+    let mut of_turns = Vec::new();
+    for moment in [now, later] {
+        of_turns.push(store.share_among_runs(slots, turn(moment)).await.expect("share_among_runs"));
+    }
+    assert!(of_turns.contains(&of_now), "{of_now:?} is of neither of {of_turns:?}");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use agentwrite::failure::ErrorCode;
 use agentwrite::ids::{AttemptId, Timestamp};
 use agentwrite::ports::{Budget, Control, DispatchStore, Reservation, Reserve, TrafficStore, Unused};
 use agentwrite::rate::{Claim, Start};
-use agentwrite::shares::{Demand, TURN, share};
+use agentwrite::shares::{Demand, TURN, share, turn};
 use agentwrite::task::ClaimedTask;
 use futures_util::future::join_all;
 
@@ -104,25 +104,25 @@ pub async fn concurrent_calls_are_paced<F: Fixture>() {
 }
 
 /// Runs whose slots are shared by weight use a limit by weight, exactly in the long run: slots in a closed loop, each of which
-/// asks for its next call when one has ended. Two runs of 64 slots, of weights that do not divide it, with calls of one to two
-/// seconds, on 1,200 requests a minute: there is always somebody who waits.
+/// asks for its next call when one has ended. Two runs of 64 slots, of weights that do not divide it, with calls of two to four
+/// seconds, on 600 requests a minute: there is always somebody who waits.
 pub async fn runs_use_a_limit_by_weight<F: Fixture>() {
     const SLOTS: u32 = 64;
     for weights in [[2, 1], [3, 1], [5, 2]] {
         let fixture = F::fresh().await;
-        let limits = |weight| Limits { rpm: Some(1_200), weight, ..Limits::default() };
+        let limits = |weight| Limits { rpm: Some(600), weight, ..Limits::default() };
         let mut scenes = Vec::new();
         for (run, weight) in ["run_a", "run_b"].into_iter().zip(weights) {
             scenes.push(Scene::with(fixture.store(), run, &RunConfig::default(), &limits(weight), 0).await);
         }
         let demands = weights.map(|weight| Demand { weight, most: SLOTS });
-        // Two rounds of turns, from when the first calls are over.
+        // A round of turns, from when the first turn is over.
         let round = TURN.as_millis() as i64 * i64::from(weights[0] + weights[1]);
-        let window = 10_000..10_000 + 2 * round;
+        let window = TURN.as_millis() as i64..TURN.as_millis() as i64 + round;
         let (mut in_flight, mut ends, mut started) = ([0; 2], BinaryHeap::new(), [0_u32; 2]);
         let mut now = 0;
         while now < window.end {
-            let shares = share(SLOTS, &demands, now as u64 / TURN.as_millis() as u64);
+            let shares = share(SLOTS, &demands, turn(Timestamp(now)));
             for run in [0, 1] {
                 while in_flight[run] < shares[run] {
                     let mut reserve = wish(&scenes[run], &AttemptId::new("att_free"), 10, None);
@@ -134,7 +134,7 @@ pub async fn runs_use_a_limit_by_weight<F: Fixture>() {
                     started[run] += u32::from(window.contains(&start));
                     in_flight[run] += 1;
                     // Lengths without a pattern: those of the start times' digits.
-                    ends.push(Reverse((start + 1_000 + start * 7_919 % 1_009, run)));
+                    ends.push(Reverse((start + 2_000 + start * 7_919 % 2_003, run)));
                 }
             }
             let Reverse((ended, run)) = ends.pop().expect("there are calls");
@@ -144,7 +144,7 @@ pub async fn runs_use_a_limit_by_weight<F: Fixture>() {
         let [heavy, light] = started.map(f64::from);
         let off = heavy / light * f64::from(weights[1]) / f64::from(weights[0]);
         assert!((0.99..=1.01).contains(&off), "{started:?} for {weights:?}");
-        let taken = (heavy + light) / (2.0 * round as f64 / 50.0);
+        let taken = (heavy + light) / (round as f64 / 100.0);
         assert!((0.99..=1.01).contains(&taken), "{started:?} of a limit in {window:?}");
     }
 }

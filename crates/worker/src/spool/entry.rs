@@ -13,20 +13,27 @@ use super::{Kept, Spool};
 
 /// How much longer a late answer waits for the store before it is fsynced: most of those that a busy store is late with are
 /// committed by then, and an fsync of theirs would only hold up the store's own.
-const FSYNCED_AFTER: Duration = Duration::from_millis(200);
+pub(super) const FSYNCED_AFTER: Duration = Duration::from_millis(200);
 
 /// An answer that the store has not taken yet.
 pub(crate) struct Entry<'a> {
     spool: &'a Spool,
     record: &'a RecordResult,
-    kept: Mutex<Option<Kept>>,
+    copy: Mutex<Option<InLog>>,
     is_told: AtomicBool,
+}
+
+/// The answer as it stands in the log.
+struct InLog {
+    kept: Kept,
+    /// Its fsync failed: it outlives this process, but it may never reach the disk, whatever a second fsync says.
+    is_doubtful: bool,
 }
 
 impl<'a> Entry<'a> {
     /// Writes nothing yet.
     pub(crate) fn new(spool: &'a Spool, record: &'a RecordResult) -> Self {
-        Self { spool, record, kept: Mutex::default(), is_told: AtomicBool::new(false) }
+        Self { spool, record, copy: Mutex::default(), is_told: AtomicBool::new(false) }
     }
 
     /// Keeps the answer for as long as the store does not take it. One that is late is written down, where no kill of this
@@ -54,26 +61,33 @@ impl<'a> Entry<'a> {
             Ok(number) => self.spool.sync(number).await,
             Err(error) => Err(error),
         };
-        if outcome.is_err() {
-            // What may not be on the disk is not kept: it is written again next time.
-            self.done();
+        if outcome.is_err()
+            && let Some(copy) = self.copy().as_mut()
+        {
+            copy.is_doubtful = true;
         }
         self.tell(outcome)
     }
 
     /// The store has taken the answer.
     pub(crate) fn done(&self) {
-        if let Some(kept) = self.kept().take() {
-            self.spool.done(kept);
+        if let Some(copy) = self.copy().take() {
+            self.spool.done(copy.kept);
         }
     }
 
+    /// Writes the answer into the log, unless it stands there. A doubtful copy stays until there is another.
     fn write_down(&self) -> io::Result<u64> {
-        let mut kept = self.kept();
-        if kept.is_none() {
-            *kept = Some(self.spool.write_down(self.record)?);
+        let mut copy = self.copy();
+        if let Some(InLog { kept: Kept(number), is_doubtful: false }) = &*copy {
+            return Ok(*number);
         }
-        Ok(kept.as_ref().map_or(0, |Kept(number)| *number))
+        let kept = self.spool.write_down(self.record)?;
+        let number = kept.0;
+        if let Some(before) = copy.replace(InLog { kept, is_doubtful: false }) {
+            self.spool.done(before.kept);
+        }
+        Ok(number)
     }
 
     /// A spool that takes no answer is told of once an answer.
@@ -86,7 +100,7 @@ impl<'a> Entry<'a> {
         false
     }
 
-    fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn copy(&self) -> MutexGuard<'_, Option<InLog>> {
+        self.copy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -129,11 +129,14 @@ impl Spool {
         let Some(due) = self.own().as_ref().and_then(|own| own.unsynced(entry)) else { return Ok(()) };
         let (file, up_to) = due?;
         // Without the lock: others append meanwhile.
-        file.sync_data()?;
+        let outcome = file.sync_data();
         if let Some(own) = self.own().as_mut() {
-            own.synced(up_to);
+            match &outcome {
+                Ok(()) => own.synced(up_to),
+                Err(_) => own.not_synced(up_to),
+            }
         }
-        Ok(())
+        outcome
     }
 
     fn own(&self) -> MutexGuard<'_, Option<Own>> {

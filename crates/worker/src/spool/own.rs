@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Seek as _, Write as _};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::log::{Says, record};
@@ -22,8 +23,10 @@ pub(super) struct Own {
     /// Bytes of whole records.
     length: u64,
     next: u64,
-    /// All entries below are on the disk.
+    /// All entries below are on the disk, but for those of a failed fsync.
     synced: u64,
+    /// Entries whose fsync failed. A system may drop what it could not write and call the next fsync a success.
+    doubtful: Range<u64>,
     /// Answers by number, as they stand in the log.
     open: BTreeMap<u64, String>,
     /// The folder of all, if it was not there before.
@@ -45,7 +48,17 @@ impl Own {
         fs::rename(&hidden, &folder)?;
         sync_folder(&folder)?;
         sync_folder(spool)?;
-        Ok(Self { folder, file, length: 0, next: 0, synced: 0, open: BTreeMap::new(), made, _lock: lock })
+        Ok(Self {
+            folder,
+            file,
+            length: 0,
+            next: 0,
+            synced: 0,
+            doubtful: 0..0,
+            open: BTreeMap::new(),
+            made,
+            _lock: lock,
+        })
     }
 
     /// Appends an answer. Its number.
@@ -72,12 +85,21 @@ impl Own {
 
     /// The file and how many entries are in it, if `number` is not known to be on the disk.
     pub(super) fn unsynced(&self, number: u64) -> Option<io::Result<(File, u64)>> {
+        if self.doubtful.contains(&number) {
+            return Some(Err(io::Error::other("an fsync of the spool failed")));
+        }
         (number >= self.synced).then(|| Ok((self.file.try_clone()?, self.next)))
     }
 
     /// All entries below `up_to` are on the disk.
     pub(super) fn synced(&mut self, up_to: u64) {
         self.synced = self.synced.max(up_to);
+    }
+
+    /// An fsync of all entries below `up_to` failed.
+    pub(super) fn not_synced(&mut self, up_to: u64) {
+        let from = if self.doubtful.is_empty() { self.synced } else { self.doubtful.start };
+        self.doubtful = from..up_to.max(self.doubtful.end);
     }
 
     /// Whether the store has everything.
@@ -94,6 +116,12 @@ impl Own {
             // Others may be in it.
             let _ = fs::remove_dir(spool);
         }
+    }
+
+    /// Puts another file in the log's place, for as long as a test wants its fsyncs to fail.
+    #[cfg(test)]
+    pub(super) fn over(&mut self, file: File) -> File {
+        std::mem::replace(&mut self.file, file)
     }
 
     fn open_bytes(&self) -> u64 {
@@ -128,7 +156,7 @@ impl Own {
         file.sync_all()?;
         fs::rename(&part, self.folder.join(LOG))?;
         sync_folder(&self.folder)?;
-        (self.file, self.length, self.synced) = (file, length, self.next);
+        (self.file, self.length, self.synced, self.doubtful) = (file, length, self.next, 0..0);
         Ok(())
     }
 }

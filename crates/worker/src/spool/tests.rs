@@ -9,6 +9,7 @@ use agentwrite::task::{AttemptEnd, ClaimedTask, Kind, TaskKey};
 use async_trait::async_trait;
 use tokio::sync::Notify;
 
+use super::entry::FSYNCED_AFTER;
 use super::*;
 
 const SOON: SpoolWhen = SpoolWhen::Late(Duration::from_millis(50));
@@ -195,40 +196,71 @@ fn stands(spool: &Spool) -> (bool, bool) {
     own.as_ref().map_or((false, true), |own| (!own.is_empty(), own.unsynced(0).is_some()))
 }
 
-#[tokio::test]
+/// Follows an answer for so long, of a clock that stands still while anything is done.
+async fn follow_for(time: Duration, follow: &mut (impl Future<Output = std::convert::Infallible> + Unpin)) {
+    let Err(_) = tokio::time::timeout(time, follow).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_late_answer_is_written_down_at_once_and_fsynced_if_it_stays_late() {
     let dir = tempfile::tempdir().unwrap();
-    let spool = Spool::new(dir.path(), "own", SpoolWhen::Late(Duration::ZERO));
+    let spool = Spool::new(dir.path(), "own", SOON);
     let (record, refused) = (record(0), Notify::new());
     let entry = Entry::new(&spool, &record);
     let mut follow = std::pin::pin!(entry.follow(&refused));
-    while !stands(&spool).0 {
-        assert!(tokio::time::timeout(Duration::from_millis(1), &mut follow).await.is_err());
-    }
+    follow_for(Duration::from_millis(49), &mut follow).await;
+    assert_eq!(stands(&spool), (false, true), "not late");
+    follow_for(FSYNCED_AFTER, &mut follow).await;
     assert_eq!(stands(&spool), (true, true), "an fsync would hold up the store's");
-    while stands(&spool).1 {
-        assert!(tokio::time::timeout(Duration::from_millis(10), &mut follow).await.is_err());
-    }
+    follow_for(Duration::from_millis(2), &mut follow).await;
+    assert_eq!(stands(&spool), (true, false));
     entry.done();
     assert_eq!(stands(&spool), (false, false));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_refused_answer_is_on_the_disk_at_once() {
-    let dir = tempfile::tempdir().unwrap();
     for when in [SpoolWhen::Refused, SpoolWhen::Late(Duration::MAX)] {
+        let dir = tempfile::tempdir().unwrap();
         let spool = Spool::new(dir.path(), "own", when);
         let (record, refused) = (record(0), Notify::new());
         let entry = Entry::new(&spool, &record);
         let mut follow = std::pin::pin!(entry.follow(&refused));
-        assert!(tokio::time::timeout(Duration::from_millis(20), &mut follow).await.is_err());
+        follow_for(Duration::from_secs(60), &mut follow).await;
         assert!(!stands(&spool).0, "neither late nor refused");
         refused.notify_one();
-        while stands(&spool).1 {
-            assert!(tokio::time::timeout(Duration::from_millis(10), &mut follow).await.is_err());
-        }
-        assert!(stands(&spool).0);
-        entry.done();
-        spool.leave();
+        follow_for(Duration::from_millis(1), &mut follow).await;
+        assert_eq!(stands(&spool), (true, false));
     }
+}
+
+/// Swaps the file under the log of a spool.
+fn swap(spool: &Spool, file: std::fs::File) -> std::fs::File {
+    spool.own().as_mut().unwrap().over(file)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_whose_fsync_fails_stays_readable_and_is_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Spool::new(dir.path(), "own", SOON);
+    let (records, refused) = ([record(0), record(1)], Notify::new());
+    let entry = Entry::new(&spool, &records[0]);
+    let mut follow = std::pin::pin!(entry.follow(&refused));
+    follow_for(Duration::from_millis(100), &mut follow).await;
+    let beside = spool.write_down(&records[1]).unwrap();
+
+    // A file that cannot be fsynced.
+    let log = swap(&spool, std::fs::File::options().write(true).open("/dev/null").unwrap());
+    follow_for(FSYNCED_AFTER, &mut follow).await;
+    assert_eq!(stands(&spool), (true, true), "a kill loses nothing that was written down");
+    drop(swap(&spool, log));
+    spool.sync(beside.0).await.expect_err("it was in the log when the fsync failed: the next one says nothing of it");
+    spool.done(beside);
+
+    refused.notify_one();
+    follow_for(Duration::from_millis(1), &mut follow).await;
+    assert!(spool.own().as_ref().unwrap().unsynced(2).is_none(), "written again, and on the disk");
+    assert_eq!(std::fs::read_to_string(dir.path().join("own/answers.log")).unwrap().matches("zwei").count(), 3);
+    entry.done();
+    assert!(!stands(&spool).0, "neither copy is left");
 }

@@ -77,7 +77,10 @@ fn at_work(found: &Found, view: &TrainingView) -> bool {
 fn standing(found: &Found, view: &TrainingView) -> Standing {
     let mut standing = found.out.as_deref().and_then(last_standing).unwrap_or_else(|| from_store(view));
     if !at_work(found, view) {
-        let is_untaken = view.sessions.is_empty() && view.training.state == TrainingState::Running;
+        // A job of a folder is nobody's but the command's that began it.
+        let is_untaken = view.sessions.is_empty()
+            && view.training.state == TrainingState::Running
+            && found.jobs.database().is_some();
         standing.phase = if is_untaken { Phase::Waiting } else { Phase::Ended };
     }
     standing
