@@ -11,6 +11,7 @@ mod fleet;
 mod fleet_limits;
 mod fleet_makespan;
 mod fleet_throughput;
+mod floor;
 mod hidden_limit;
 mod ideal;
 mod makespan;
@@ -59,6 +60,11 @@ const ROWS: &[(&str, Measure)] = &[
 ];
 
 fn main() {
+    if let [argument, bodies, url, database] = &std::env::args().skip(1).collect::<Vec<_>>()[..]
+        && argument == floor::ARGUMENT
+    {
+        return floor::run(Path::new(bodies), url, Path::new(database));
+    }
     let mut names = Vec::new();
     let (mut quick, mut repeat, mut unwatched) = (false, 5, None);
     let mut args = std::env::args().skip(1);

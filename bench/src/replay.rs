@@ -25,9 +25,9 @@ pub fn breadth_first(folder: &Folder, cache_tokens: u64) -> f64 {
         // The seed of `simulate-llm`: the same prompts get the same answers.
         let simulator = Simulator::new(SimulatorConfig { seed: 0, cache_tokens, ..SimulatorConfig::default() });
         let endpoint = InProcess::new(Arc::clone(&simulator), Duration::from_secs(1));
-        let rounds = samples.iter().map(|sample| sample.context.sections.len()).max().unwrap_or(0);
+        let rounds = samples.iter().map(sections).max().unwrap_or(0);
         for number in 0..=rounds {
-            for sample in samples.iter().filter(|sample| number <= sample.context.sections.len()) {
+            for sample in samples.iter().filter(|sample| number <= sections(sample)) {
                 let answer = endpoint.chat(request(&settled, sample, number as u32)).await.expect("it answers");
                 let same = number == 0 || answer.text.contains(&sample.context.sections[number - 1].text);
                 assert!(same, "the same answer as in the run");
@@ -36,6 +36,20 @@ pub fn breadth_first(folder: &Folder, cache_tokens: u64) -> f64 {
         let stats = simulator.stats(false);
         stats.cached_tokens as f64 / stats.cacheable_tokens as f64 * 100.0
     })
+}
+
+/// The requests of the plans and sections of a run's first samples, each as it was at its first ask.
+pub fn first_requests(folder: &Folder, samples: usize) -> Vec<ChatRequest> {
+    let mut rows = folder.store().samples;
+    rows.truncate(samples);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
+    let (settled, samples) = runtime.block_on(read(folder, &rows));
+    let of_sample = |sample| (0..=sections(sample) as u32).map(|number| request(&settled, sample, number));
+    samples.iter().flat_map(of_sample).collect()
+}
+
+fn sections(sample: &SampleDetail) -> usize {
+    sample.context.sections.len()
 }
 
 async fn read(folder: &Folder, rows: &[SampleRow]) -> (Settled, Vec<SampleDetail>) {

@@ -48,6 +48,11 @@ impl Row {
         Self { name: name.to_owned(), measured, bound: None, unit, judged: measured, goal, ok, detail }
     }
 
+    /// The same with a bound beside it.
+    pub fn figure_over(name: &str, measured: f64, bound: f64, unit: &'static str, goal: Goal, detail: Value) -> Self {
+        Self { bound: Some(bound), ..Self::figure(name, measured, unit, goal, detail) }
+    }
+
     /// A row that could not be measured.
     pub fn failed(name: &str) -> Self {
         let goal = Goal::AtMost(0.0);
@@ -66,7 +71,7 @@ impl Row {
     /// As one line of the table.
     pub fn line(&self) -> String {
         let bound = self.bound.map_or("-".to_owned(), |bound| format!("{bound:.2} {}", self.unit));
-        let ratio = self.bound.map_or("-".to_owned(), |_| format!("{:.3}", self.judged));
+        let ratio = self.bound.map_or("-".to_owned(), |bound| format!("{:.3}", self.measured / bound));
         let ok = if self.ok { "ok" } else { "MISSED" };
         format!(
             "| {} | {:.2} {} | {bound} | {ratio} | {} | {ok} |",
