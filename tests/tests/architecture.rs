@@ -51,10 +51,11 @@ fn may_use(from: Room, to: Room) -> bool {
 /// Crates of others that only these may use: a driver's types stay behind its adapter.
 const OWNERS: &[(&str, &[&str])] = &[
     ("sqlx", &["checkpoints"]),
-    ("rusqlite", &["checkpoints"]),
+    // `bench` for its floor: what the drivers cost without what we put around them.
+    ("rusqlite", &["checkpoints", "bench"]),
     ("lapin", &["task-queue"]),
     // `dataset` names it for its features only.
-    ("reqwest", &["llm", "dataset", "telemetry"]),
+    ("reqwest", &["llm", "dataset", "telemetry", "bench"]),
     ("parquet", &["dataset"]),
     ("arrow", &["dataset"]),
     ("arrow-array", &["dataset"]),
