@@ -94,11 +94,14 @@ async fn ask(client: &reqwest::Client, at: &str, body: &'static str) -> String {
     }
     let stream = String::from_utf8(stream).expect("UTF-8");
     let events = stream.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|event| *event != "[DONE]");
-    events.fold(String::new(), |mut text, event| {
+    let text = events.fold(String::new(), |mut text, event| {
         let event: Value = serde_json::from_str(event).expect("JSON");
         text.push_str(event["choices"][0]["delta"]["content"].as_str().unwrap_or_default());
         text
-    })
+    });
+    // Nothing kept would be a bound that is too low.
+    assert!(!text.is_empty(), "an answer has a text");
+    text
 }
 
 fn open(database: &Path) -> rusqlite::Result<Connection> {
